@@ -3,6 +3,8 @@ package scim
 import (
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	elimity "github.com/elimity-com/scim/schema"
 )
@@ -185,11 +187,17 @@ func equalFoldASCII(a, b string) bool {
 	return true
 }
 
-// clip shortens a client's text for an error or a note.
+// clip makes a client's text fit for an error or a note: short, and without
+// the controls that a log or a database would trip over.
 func clip(s string) string {
 	const longest = 100
-	if len(s) <= longest {
-		return s
+	if len(s) > longest {
+		s = s[:longest] + "…"
 	}
-	return strings.ToValidUTF8(s[:longest], "") + "…"
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }

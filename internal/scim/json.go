@@ -1,0 +1,189 @@
+package scim
+
+import (
+	"bytes"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Bounds of every JSON text that a client sends.
+const (
+	maxDepth  = 32       // objects and arrays within one another
+	maxString = 64 << 10 // bytes of one string, decoded
+
+	maxNames  = 512  // attributes of one resource, at every level; elements of members do not count
+	maxValues = 4096 // values of one resource, likewise
+)
+
+// A JSON value is read as nil, bool, string, number, object or []any. Objects
+// keep the order in which the client wrote their fields.
+type (
+	number string // as written
+	object []field
+	field  struct {
+		name  string
+		value any
+	}
+)
+
+// jsonReader reads JSON as RFC 8259 and I-JSON have it, and stricter: names
+// that differ only in the case of ASCII letters are duplicates (RFC 7643 §2.1),
+// and duplicates, invalid UTF-8 and lone surrogates are refused.
+type jsonReader struct {
+	dec    *jsontext.Decoder
+	names  int // left of the budget
+	values int
+}
+
+func newJSONReader(text []byte, names, values int) *jsonReader {
+	// The reader itself refuses duplicates: see object.
+	return &jsonReader{jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true)), names, values}
+}
+
+// parseJSON reads one JSON text with at most the given number of names and of
+// values. The error is an [*Error] with scimType invalidSyntax.
+func parseJSON(text []byte, names, values int) (any, error) {
+	r := newJSONReader(text, names, values)
+	v, err := r.value()
+	if err != nil {
+		return nil, err
+	}
+	return v, r.end()
+}
+
+// end refuses anything but white space after the value.
+func (r *jsonReader) end() error {
+	if _, err := r.dec.ReadToken(); err != io.EOF {
+		return BadSyntax("the JSON text goes on after its value")
+	}
+	return nil
+}
+
+func (r *jsonReader) value() (any, error) {
+	if r.values--; r.values < 0 {
+		return nil, BadSyntax("too many values")
+	}
+	tok, err := r.dec.ReadToken()
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	switch tok.Kind() {
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return tok.Bool(), nil
+	case jsontext.KindString:
+		return boundedString(tok.String())
+	case jsontext.KindNumber:
+		return number(tok.String()), nil
+	case jsontext.KindBeginObject:
+		return r.object()
+	case jsontext.KindBeginArray:
+		return r.array()
+	}
+	return nil, nil
+}
+
+func boundedString(s string) (any, error) {
+	if len(s) > maxString {
+		return nil, BadSyntax("a string is longer than %d bytes", maxString)
+	}
+	return s, nil
+}
+
+// object reads what follows '{'.
+func (r *jsonReader) object() (any, error) {
+	if r.dec.StackDepth() > maxDepth {
+		return nil, tooDeep()
+	}
+	fields := make(object, 0, 8)
+	var seen nameSet
+	for {
+		name, err := r.name()
+		if err != nil {
+			return nil, err
+		}
+		if name == "" {
+			return fields, nil
+		}
+		if !seen.add(fields, name) {
+			return nil, BadSyntax("%q occurs twice in one object", clip(name))
+		}
+		v, err := r.value()
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, field{name, v})
+	}
+}
+
+// name reads the next name of an object, "" at its end.
+func (r *jsonReader) name() (string, error) {
+	tok, err := r.dec.ReadToken()
+	if err != nil {
+		return "", syntaxError(err)
+	}
+	if tok.Kind() == jsontext.KindEndObject {
+		return "", nil
+	}
+	name := tok.String()
+	r.names--
+	switch {
+	case r.names < 0:
+		return "", BadSyntax("too many attributes")
+	case name == "":
+		return "", BadSyntax("an attribute has no name")
+	case len(name) > maxString:
+		return "", BadSyntax("a name is longer than %d bytes", maxString)
+	}
+	return name, nil
+}
+
+// array reads what follows '['.
+func (r *jsonReader) array() (any, error) {
+	if r.dec.StackDepth() > maxDepth {
+		return nil, tooDeep()
+	}
+	var elements []any
+	for r.dec.PeekKind() != jsontext.KindEndArray {
+		v, err := r.value()
+		if err != nil {
+			return nil, err
+		}
+		elements = append(elements, v)
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, syntaxError(err)
+	}
+	return elements, nil
+}
+
+func tooDeep() *Error { return BadSyntax("more than %d levels of objects and arrays", maxDepth) }
+
+// nameSet finds duplicate names: by comparing while an object is small, by
+// hashing once it is large.
+type nameSet map[string]bool
+
+// add reports whether name is new beside fields, in any letter case.
+func (s *nameSet) add(fields object, name string) bool {
+	const small = 16
+	if len(fields) < small {
+		for _, f := range fields {
+			if len(f.name) == len(name) && equalFoldASCII(f.name, name) {
+				return false
+			}
+		}
+		return true
+	}
+	if *s == nil {
+		*s = make(nameSet, 4*small)
+		for _, f := range fields {
+			(*s)[lowerASCII(f.name)] = true
+		}
+	}
+	key := lowerASCII(name)
+	if (*s)[key] {
+		return false
+	}
+	(*s)[key] = true
+	return true
+}
