@@ -3,6 +3,7 @@ package scim
 import (
 	"bytes"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -11,9 +12,6 @@ import (
 const (
 	maxDepth  = 32       // objects and arrays within one another
 	maxString = 64 << 10 // bytes of one string, decoded
-
-	maxNames  = 512  // attributes of one resource, at every level; elements of members do not count
-	maxValues = 4096 // values of one resource, likewise
 )
 
 // A JSON value is read as nil, bool, string, number, object or []any. Objects
@@ -32,41 +30,61 @@ type (
 // and duplicates, invalid UTF-8 and lone surrogates are refused.
 type jsonReader struct {
 	dec    *jsontext.Decoder
-	names  int // left of the budget
-	values int
+	budget budget // left
+	exempt string // the name at the top level whose value has membersBudget
 }
 
-func newJSONReader(text []byte, names, values int) *jsonReader {
+// budget is how much a JSON text may hold.
+type budget struct{ names, values int }
+
+var (
+	// resourceBudget is for one resource, at every level.
+	resourceBudget = budget{names: 512, values: 4096}
+	// membersBudget is for the members of one group: the body limit is tighter.
+	membersBudget = budget{names: 1 << 20, values: 1 << 21}
+)
+
+// parseJSON reads one JSON text within a budget. The error is an [*Error] with
+// scimType invalidSyntax.
+func parseJSON(text []byte, b budget) (any, error) {
+	return newJSONReader(text, b).text()
+}
+
+// parseResource is parseJSON for a resource, whose members, if it is a group,
+// have a budget of their own.
+func parseResource(text []byte) (any, error) {
+	r := newJSONReader(text, resourceBudget)
+	r.exempt = "members"
+	return r.text()
+}
+
+func newJSONReader(text []byte, b budget) *jsonReader {
 	// The reader itself refuses duplicates: see object.
-	return &jsonReader{jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true)), names, values}
+	return &jsonReader{
+		dec:    jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true)),
+		budget: b,
+	}
 }
 
-// parseJSON reads one JSON text with at most the given number of names and of
-// values. The error is an [*Error] with scimType invalidSyntax.
-func parseJSON(text []byte, names, values int) (any, error) {
-	r := newJSONReader(text, names, values)
+// text reads one value and refuses anything but white space after it.
+func (r *jsonReader) text() (any, error) {
 	v, err := r.value()
 	if err != nil {
 		return nil, err
 	}
-	return v, r.end()
-}
-
-// end refuses anything but white space after the value.
-func (r *jsonReader) end() error {
 	if _, err := r.dec.ReadToken(); err != io.EOF {
-		return BadSyntax("the JSON text goes on after its value")
+		return nil, BadSyntax("the JSON text goes on after its value")
 	}
-	return nil
+	return v, nil
 }
 
 func (r *jsonReader) value() (any, error) {
-	if r.values--; r.values < 0 {
+	if r.budget.values--; r.budget.values < 0 {
 		return nil, BadSyntax("too many values")
 	}
 	tok, err := r.dec.ReadToken()
 	if err != nil {
-		return nil, syntaxError(err)
+		return nil, badJSON(err)
 	}
 	switch tok.Kind() {
 	case jsontext.KindTrue, jsontext.KindFalse:
@@ -108,7 +126,7 @@ func (r *jsonReader) object() (any, error) {
 		if !seen.add(fields, name) {
 			return nil, BadSyntax("%q occurs twice in one object", clip(name))
 		}
-		v, err := r.value()
+		v, err := r.fieldValue(name)
 		if err != nil {
 			return nil, err
 		}
@@ -116,19 +134,30 @@ func (r *jsonReader) object() (any, error) {
 	}
 }
 
+func (r *jsonReader) fieldValue(name string) (any, error) {
+	if r.dec.StackDepth() > 1 || !isName(name, r.exempt) {
+		return r.value()
+	}
+	rest := r.budget
+	r.budget = membersBudget
+	v, err := r.value()
+	r.budget = rest
+	return v, err
+}
+
 // name reads the next name of an object, "" at its end.
 func (r *jsonReader) name() (string, error) {
 	tok, err := r.dec.ReadToken()
 	if err != nil {
-		return "", syntaxError(err)
+		return "", badJSON(err)
 	}
 	if tok.Kind() == jsontext.KindEndObject {
 		return "", nil
 	}
 	name := tok.String()
-	r.names--
+	r.budget.names--
 	switch {
-	case r.names < 0:
+	case r.budget.names < 0:
 		return "", BadSyntax("too many attributes")
 	case name == "":
 		return "", BadSyntax("an attribute has no name")
@@ -152,7 +181,7 @@ func (r *jsonReader) array() (any, error) {
 		elements = append(elements, v)
 	}
 	if _, err := r.dec.ReadToken(); err != nil {
-		return nil, syntaxError(err)
+		return nil, badJSON(err)
 	}
 	return elements, nil
 }
@@ -168,7 +197,7 @@ func (s *nameSet) add(fields object, name string) bool {
 	const small = 16
 	if len(fields) < small {
 		for _, f := range fields {
-			if len(f.name) == len(name) && equalFoldASCII(f.name, name) {
+			if isName(f.name, name) {
 				return false
 			}
 		}
@@ -186,4 +215,9 @@ func (s *nameSet) add(fields object, name string) bool {
 	}
 	(*s)[key] = true
 	return true
+}
+
+// badJSON says in SCIM's words why a text is not JSON.
+func badJSON(err error) *Error {
+	return BadSyntax("not valid JSON: %s", strings.TrimPrefix(clip(err.Error()), "jsontext: "))
 }

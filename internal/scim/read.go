@@ -263,7 +263,7 @@ func (r *reader) unpackRole(a *Attribute, role map[string]any) {
 	if a.Path != "roles" || !r.lenient() || !strings.HasPrefix(text, "{") {
 		return
 	}
-	parsed, err := parseJSON([]byte(text), maxNames, maxValues)
+	parsed, err := parseJSON([]byte(text), resourceBudget)
 	if err != nil {
 		return
 	}
@@ -283,7 +283,7 @@ func (r *reader) unpackRole(a *Attribute, role map[string]any) {
 // get returns the value of the field called name, in any letter case, or nil.
 func (o object) get(name string) any {
 	for _, f := range o {
-		if len(f.name) == len(name) && equalFoldASCII(f.name, name) {
+		if isName(f.name, name) {
 			return f.value
 		}
 	}

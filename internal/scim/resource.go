@@ -23,19 +23,14 @@ type Document struct {
 	Notes      []Note
 }
 
-// Decode reads the body of a create or replace request (RFC 7644 §3.3, §3.5.1).
-func Decode(rt *ResourceType, body []byte, p Profile) (Document, error) {
-	panic("being written")
+// Schemas returns the URNs of the schemas that r has attributes of: the core
+// schema always, then each extension that is there (RFC 7643 §3.3).
+func Schemas(rt *ResourceType, r Resource) []string {
+	urns := []string{rt.Core.ID}
+	for _, ext := range rt.Extensions {
+		if _, ok := r[ext.ID]; ok {
+			urns = append(urns, ext.ID)
+		}
+	}
+	return urns
 }
-
-// AppendJSON appends r as one JSON object, attributes in schema order.
-func AppendJSON(dst []byte, rt *ResourceType, r Resource) []byte { panic("being written") }
-
-// ParseStored reads what AppendJSON wrote.
-func ParseStored(rt *ResourceType, stored []byte) (Resource, error) { panic("being written") }
-
-// SearchJSON appends the document that filters are evaluated on.
-func SearchJSON(dst []byte, rt *ResourceType, r Resource) []byte { panic("being written") }
-
-// Schemas returns the URNs of the schemas that r has attributes of.
-func Schemas(rt *ResourceType, r Resource) []string { panic("being written") }

@@ -49,7 +49,7 @@ func GroupType() *ResourceType { return groupType() }
 // case, or nil.
 func (rt *ResourceType) Extension(urn string) *Schema {
 	for _, ext := range rt.Extensions {
-		if len(urn) == len(ext.ID) && hasPrefixFold(urn, ext.ID) {
+		if isName(urn, ext.ID) {
 			return ext
 		}
 	}
@@ -87,7 +87,7 @@ func (rt *ResourceType) Resolve(name string) (Ref, error) {
 	if a := rt.topLevel(attr); a != nil {
 		return refTo(nil, a, sub, dotted, name)
 	}
-	if hasPrefixFold(attr, "manager") && len(attr) == len("manager") {
+	if isName(attr, "manager") {
 		return rt.resolveManager(name, sub, dotted)
 	}
 	return Ref{}, unknownAttribute(name)
@@ -171,6 +171,9 @@ func refTo(ext *Schema, a *Attribute, sub string, dotted bool, name string) (Ref
 }
 
 func unknownAttribute(name string) *Error { return BadPath("unknown attribute %q", clip(name)) }
+
+// isName reports whether s is name, ASCII letters in any case.
+func isName(s, name string) bool { return len(s) == len(name) && equalFoldASCII(s, name) }
 
 // hasPrefixFold reports whether s begins with prefix, ASCII letters in any case.
 func hasPrefixFold(s, prefix string) bool {
