@@ -1,5 +1,7 @@
 package scim
 
+import "strings"
+
 // Type is an attribute's data type (RFC 7643 §2.3).
 type Type uint8
 
@@ -85,7 +87,14 @@ func lookup(byName map[string]*Attribute, name string) *Attribute {
 	return byName[string(appendLowerASCII(buf[:0], name))]
 }
 
-func lowerASCII(s string) string { return string(appendLowerASCII(nil, s)) }
+func lowerASCII(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := range len(s) {
+		b.WriteByte(lowerByte(s[i]))
+	}
+	return b.String()
+}
 
 func appendLowerASCII(dst []byte, s string) []byte {
 	for i := range len(s) {

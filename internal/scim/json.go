@@ -3,7 +3,10 @@ package scim
 import (
 	"bytes"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -32,6 +35,7 @@ type jsonReader struct {
 	dec    *jsontext.Decoder
 	budget budget // left
 	exempt string // the name at the top level whose value has membersBudget
+	open   object // the fields read so far of every object that is not closed yet
 }
 
 // budget is how much a JSON text may hold.
@@ -113,7 +117,7 @@ func (r *jsonReader) object() (any, error) {
 	if r.dec.StackDepth() > maxDepth {
 		return nil, tooDeep()
 	}
-	fields := make(object, 0, 8)
+	start := len(r.open)
 	var seen nameSet
 	for {
 		name, err := r.name()
@@ -121,17 +125,20 @@ func (r *jsonReader) object() (any, error) {
 			return nil, err
 		}
 		if name == "" {
-			return fields, nil
+			break
 		}
-		if !seen.add(fields, name) {
+		if !seen.add(r.open[start:], name) {
 			return nil, BadSyntax("%q occurs twice in one object", clip(name))
 		}
 		v, err := r.fieldValue(name)
 		if err != nil {
 			return nil, err
 		}
-		fields = append(fields, field{name, v})
+		r.open = append(r.open, field{name, v})
 	}
+	fields := slices.Clone(r.open[start:])
+	r.open = r.open[:start]
+	return fields, nil
 }
 
 func (r *jsonReader) fieldValue(name string) (any, error) {
@@ -147,16 +154,19 @@ func (r *jsonReader) fieldValue(name string) (any, error) {
 
 // name reads the next name of an object, "" at its end.
 func (r *jsonReader) name() (string, error) {
-	tok, err := r.dec.ReadToken()
+	if r.dec.PeekKind() == jsontext.KindEndObject {
+		_, err := r.dec.ReadToken()
+		return "", err
+	}
+	quoted, err := r.dec.ReadValue()
 	if err != nil {
 		return "", badJSON(err)
 	}
-	if tok.Kind() == jsontext.KindEndObject {
-		return "", nil
-	}
-	name := tok.String()
+	name, err := unquoteName(quoted)
 	r.budget.names--
 	switch {
+	case err != nil:
+		return "", badJSON(err)
 	case r.budget.names < 0:
 		return "", BadSyntax("too many attributes")
 	case name == "":
@@ -166,6 +176,37 @@ func (r *jsonReader) name() (string, error) {
 	}
 	return name, nil
 }
+
+// unquoteName allocates no name that a stock schema has.
+func unquoteName(quoted []byte) (string, error) {
+	if known, ok := stockNames()[string(quoted)]; ok {
+		return known, nil
+	}
+	name, err := jsontext.AppendUnquote(nil, quoted)
+	return string(name), err
+}
+
+// stockNames maps the names of the stock schemas, quoted, to themselves.
+var stockNames = sync.OnceValue(func() map[string]string {
+	names := make(map[string]string)
+	add := func(attributes []*Attribute) {
+		for _, a := range attributes {
+			names[strconv.Quote(a.Name)] = a.Name
+			for _, sub := range a.Sub {
+				names[strconv.Quote(sub.Name)] = sub.Name
+			}
+		}
+	}
+	add(common().Attributes)
+	for _, rt := range []*ResourceType{UserType(), GroupType()} {
+		add(rt.Core.Attributes)
+		for _, ext := range rt.Extensions {
+			names[strconv.Quote(ext.ID)] = ext.ID
+			add(ext.Attributes)
+		}
+	}
+	return names
+})
 
 // array reads what follows '['.
 func (r *jsonReader) array() (any, error) {

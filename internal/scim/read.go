@@ -215,11 +215,11 @@ func (r *reader) decimal(a *Attribute, v any) (any, error) {
 
 // text reads strings, references, dates and binaries: they are kept as sent.
 func (r *reader) text(a *Attribute, v any) (any, error) {
-	s, ok := v.(string)
-	if n, isNumber := v.(number); isNumber && r.lenient() {
+	if n, ok := v.(number); ok && r.lenient() {
 		r.note("Q42", a.Path, "a number read as a string")
-		s, ok = string(n), true
+		v = string(n)
 	}
+	s, ok := v.(string)
 	if !ok {
 		return nil, BadValue("%s must be a string", a.Path)
 	}
@@ -231,9 +231,9 @@ func (r *reader) text(a *Attribute, v any) (any, error) {
 		return nil, err
 	}
 	if !r.lenient() {
-		return s, a.checkFormat(s)
+		return v, a.checkFormat(s)
 	}
-	return s, nil
+	return v, nil
 }
 
 // onePrimary leaves at most one element primary, the last (RFC 7643 §2.4, Q44).

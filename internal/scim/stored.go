@@ -141,15 +141,21 @@ func (p storedParser) object(field func(name string) error) error {
 	if tok, err := p.dec.ReadToken(); err != nil || tok.Kind() != jsontext.KindBeginObject {
 		return unexpected(tok, err)
 	}
-	for {
-		tok, err := p.dec.ReadToken()
-		if err != nil || tok.Kind() == jsontext.KindEndObject {
+	for p.dec.PeekKind() != jsontext.KindEndObject {
+		quoted, err := p.dec.ReadValue()
+		if err != nil {
 			return err
 		}
-		if err := field(tok.String()); err != nil {
+		name, err := unquoteName(quoted)
+		if err != nil {
+			return err
+		}
+		if err := field(name); err != nil {
 			return err
 		}
 	}
+	_, err := p.dec.ReadToken()
+	return err
 }
 
 func (p storedParser) attributes(byName map[string]*Attribute) (map[string]any, error) {
