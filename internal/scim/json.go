@@ -15,6 +15,9 @@ import (
 const (
 	maxDepth  = 32       // objects and arrays within one another
 	maxString = 64 << 10 // bytes of one string, decoded
+
+	maxNames  = 512  // attributes of one resource, at every level; elements of members do not count
+	maxValues = 4096 // values of one resource, likewise
 )
 
 // A JSON value is read as nil, bool, string, number, object or []any. Objects
@@ -41,23 +44,19 @@ type jsonReader struct {
 // budget is how much a JSON text may hold.
 type budget struct{ names, values int }
 
-var (
-	// resourceBudget is for one resource, at every level.
-	resourceBudget = budget{names: 512, values: 4096}
-	// membersBudget is for the members of one group: the body limit is tighter.
-	membersBudget = budget{names: 1 << 20, values: 1 << 21}
-)
+// membersBudget is for the members of one group: the limit of the body is tighter.
+var membersBudget = budget{names: 1 << 20, values: 1 << 21}
 
-// parseJSON reads one JSON text within a budget. The error is an [*Error] with
-// scimType invalidSyntax.
-func parseJSON(text []byte, b budget) (any, error) {
-	return newJSONReader(text, b).text()
+// parseJSON reads one JSON text with at most that many names and values. The
+// error is an [*Error] with scimType invalidSyntax.
+func parseJSON(text []byte, names, values int) (any, error) {
+	return newJSONReader(text, budget{names, values}).text()
 }
 
-// parseResource is parseJSON for a resource, whose members, if it is a group,
-// have a budget of their own.
+// parseResource is parseJSON for a resource; the members of a group have a
+// budget of their own.
 func parseResource(text []byte) (any, error) {
-	r := newJSONReader(text, resourceBudget)
+	r := newJSONReader(text, budget{maxNames, maxValues})
 	r.exempt = "members"
 	return r.text()
 }

@@ -8,6 +8,7 @@ import (
 // Projection is which attributes an answer shows (RFC 7644 §3.9). The zero
 // Projection shows what is returned by default.
 type Projection struct {
+	rt       *ResourceType
 	only     bool                // show the named attributes, else all but them
 	named    map[*Attribute]bool // attributes and sub-attributes
 	partly   map[*Attribute]bool // complex attributes of which a sub-attribute is named
@@ -32,6 +33,7 @@ func ParseProjection(rt *ResourceType, attributes, excluded string) (Projection,
 		return Projection{}, nil
 	}
 	p := Projection{
+		rt:       rt,
 		only:     attributes != "",
 		named:    make(map[*Attribute]bool),
 		partly:   make(map[*Attribute]bool),
@@ -81,9 +83,29 @@ func (p Projection) add(ref Ref) {
 	}
 }
 
-// Apply returns what p shows of r's stored attributes; r is unchanged and may
-// be shared. Ask [Projection.Shows] about the attributes that a Resource does
-// not hold. `id` and `schemas` are always shown.
+// All reports whether p shows all that is returned by default.
+func (p Projection) All() bool { return p.rt == nil }
+
+// Includes reports whether p shows the attribute or sub-attribute that name
+// means, such as "meta", "groups" or "members.display". It is for attributes
+// that a Resource does not hold; `id` and `schemas` are always shown.
+func (p Projection) Includes(name string) bool {
+	if p.All() {
+		return true
+	}
+	ref, err := p.rt.Resolve(name)
+	switch {
+	case err != nil:
+		return false
+	case ref.Whole:
+		return slices.ContainsFunc(ref.Extension.Attributes, func(a *Attribute) bool { return p.shows(ref.Extension, a) })
+	case !p.shows(ref.Extension, ref.Attr):
+		return false
+	}
+	return ref.Sub == nil || p.showsSub(ref.Extension, ref.Attr, ref.Sub)
+}
+
+// Apply returns the attributes of r that p shows; r is unchanged.
 func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	shown := Resource(p.pick(rt.Core, nil, r))
 	for _, ext := range rt.Extensions {
@@ -96,21 +118,6 @@ func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 		}
 	}
 	return shown
-}
-
-// Shows reports whether p shows the attribute or sub-attribute that name means,
-// such as "meta", "groups" or "members.display". It is false for unknown names.
-func (p Projection) Shows(rt *ResourceType, name string) bool {
-	ref, err := rt.Resolve(name)
-	switch {
-	case err != nil:
-		return false
-	case ref.Whole:
-		return slices.ContainsFunc(ref.Extension.Attributes, func(a *Attribute) bool { return p.shows(ref.Extension, a) })
-	case !p.shows(ref.Extension, ref.Attr):
-		return false
-	}
-	return ref.Sub == nil || p.showsSub(ref.Extension, ref.Attr, ref.Sub)
 }
 
 func (p Projection) pick(s, ext *Schema, values map[string]any) map[string]any {

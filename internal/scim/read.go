@@ -263,7 +263,7 @@ func (r *reader) unpackRole(a *Attribute, role map[string]any) {
 	if a.Path != "roles" || !r.lenient() || !strings.HasPrefix(text, "{") {
 		return
 	}
-	parsed, err := parseJSON([]byte(text), resourceBudget)
+	parsed, err := parseJSON([]byte(text), maxNames, maxValues)
 	if err != nil {
 		return
 	}
