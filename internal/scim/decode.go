@@ -86,7 +86,7 @@ func (d *decoder) topLevel(a *Attribute, v any) error {
 	if err != nil {
 		return err
 	}
-	return put(d.doc.Resource, a, value)
+	return setOnce(d.doc.Resource, a, value)
 }
 
 // schemas only has to be there: which schemas a resource has follows from its
@@ -165,7 +165,7 @@ func (d *decoder) flat(f field) error {
 	if ref.Extension != nil {
 		return d.putExtension(ref.Extension, ref.Attr, value)
 	}
-	return put(d.doc.Resource, ref.Attr, value)
+	return setOnce(d.doc.Resource, ref.Attr, value)
 }
 
 func (d *decoder) putSub(ref Ref, value any) error {
@@ -173,14 +173,14 @@ func (d *decoder) putSub(ref Ref, value any) error {
 	if ref.Extension != nil {
 		container = child(container, ref.Extension.ID)
 	}
-	return put(child(container, ref.Attr.Name), ref.Sub, value)
+	return setOnce(child(container, ref.Attr.Name), ref.Sub, value)
 }
 
 func (d *decoder) putExtension(ext *Schema, a *Attribute, value any) error {
 	if value == nil {
 		return nil
 	}
-	return put(child(d.doc.Resource, ext.ID), a, value)
+	return setOnce(child(d.doc.Resource, ext.ID), a, value)
 }
 
 // child returns the object under name in m, which it makes if there is none.
@@ -193,9 +193,9 @@ func child(m map[string]any, name string) map[string]any {
 	return c
 }
 
-// put sets an attribute that is not set yet: two spellings of one attribute in
+// setOnce sets an attribute that is not set yet: two spellings of one attribute in
 // one body contradict each other.
-func put(m map[string]any, a *Attribute, value any) error {
+func setOnce(m map[string]any, a *Attribute, value any) error {
 	if value == nil {
 		return nil
 	}
