@@ -1,0 +1,302 @@
+package scim
+
+import (
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// MemberOpKind says what a [MemberOp] does to the members of a group.
+type MemberOpKind uint8
+
+// The kinds of member operations.
+const (
+	AddMembers     MemberOpKind = iota + 1 // those that are members already stay
+	RemoveMembers                          // those that are none are passed over
+	ReplaceMembers                         // exactly these remain; never empty
+	RemoveAll                              // none remains
+	RemoveMatching                         // those that Filter matches
+)
+
+var memberOpKindNames = [...]string{"?", "add", "remove", "replace", "remove all", "remove matching"}
+
+// String returns the kind in words.
+func (k MemberOpKind) String() string { return memberOpKindNames[k] }
+
+// MemberOp is one change of a group's members.
+type MemberOp struct {
+	Kind    MemberOpKind
+	Members []Member // of AddMembers, RemoveMembers and ReplaceMembers, as sent: ids may repeat and may be unknown
+	Filter  *Filter  // of RemoveMatching: bound, for [Filter.MatchElement] on {value, type, display, $ref}
+}
+
+// holdsMembers reports whether ref is the members of a group, which are rows.
+func (r *patchReader) holdsMembers(ref Ref) bool {
+	return r.rt.Name == "Group" && ref.Extension == nil && ref.Attr != nil && ref.Attr.Name == "members"
+}
+
+// memberOperation understands an operation on members (RFC 7644 §3.5.2).
+func (r *patchReader) memberOperation(kind opKind, t target, raw jsontext.Value) error {
+	switch {
+	case t.filter != nil || t.sub != nil:
+		return r.selectedMembers(kind, t, raw)
+	case kind == opRemove:
+		return r.removeMembers(raw)
+	case raw == nil:
+		return BadValue("%s members needs a value", kind)
+	}
+	list, err := r.readMembers(raw)
+	switch {
+	case err != nil:
+		return err
+	case kind == opReplace && len(list) == 0:
+		r.emit(MemberOp{Kind: RemoveAll})
+	case kind == opReplace:
+		r.emit(MemberOp{Kind: ReplaceMembers, Members: list})
+	case len(list) > 0:
+		r.emit(MemberOp{Kind: AddMembers, Members: list})
+	}
+	return nil
+}
+
+// removeMembers understands the removal of members without a filter. A value
+// names the members to remove (Q87, Q88). The RFC does not give it a meaning:
+// the strict profile refuses it, since to ignore it would empty the group.
+func (r *patchReader) removeMembers(raw jsontext.Value) error {
+	if isNull(raw) {
+		r.emit(MemberOp{Kind: RemoveAll})
+		return nil
+	}
+	if r.profile == Strict {
+		return BadValue(`remove takes no value: name the member in the path, members[value eq "…"]`)
+	}
+	list, err := r.readMembers(raw)
+	if err != nil {
+		return err
+	}
+	r.note("Q87", "members", "the value of remove names the members to remove")
+	if len(list) > 0 {
+		r.emit(MemberOp{Kind: RemoveMembers, Members: list})
+	}
+	return nil
+}
+
+// selectedMembers understands an operation on members[…] or on one of their
+// sub-attributes, which are immutable (RFC 7643 §4.2).
+func (r *patchReader) selectedMembers(kind opKind, t target, raw jsontext.Value) error {
+	ids, named := memberIDs(t.filter)
+	switch {
+	case t.sub != nil && t.sub.Name != "value" && r.profile == Lenient:
+		r.note("Q99", t.path, "ignored: it follows from the member")
+		return nil
+	case t.sub != nil:
+		return Mutability("%s: a member is added and removed as a whole", clip(t.path))
+	case kind == opRemove && named:
+		return r.emitNamed(RemoveMembers, ids)
+	case kind == opRemove:
+		r.emit(MemberOp{Kind: RemoveMatching, Filter: t.filter})
+		return nil
+	case named && r.profile == Lenient:
+		return r.addNamed(t, ids, raw)
+	}
+	return Mutability("%s: members are added by value and removed by filter", clip(t.path))
+}
+
+// addNamed understands members[value eq "x"] as the target of an add: it adds
+// x, whether or not a value repeats it (Q92).
+func (r *patchReader) addNamed(t target, ids []Member, raw jsontext.Value) error {
+	if !isNull(raw) {
+		list, err := r.readMembers(raw)
+		if err != nil {
+			return err
+		}
+		if len(list) != 1 || len(ids) != 1 || list[0].Value != ids[0].Value {
+			return Mutability("%s: the value names another member", clip(t.path))
+		}
+		ids = list
+	}
+	r.note("Q92", "members", "the path's filter names the member to add")
+	return r.emitNamed(AddMembers, ids)
+}
+
+// memberIDs returns the members that a filter names by id and nothing else:
+// value eq "x", or several of these joined with or.
+func memberIDs(f *Filter) ([]Member, bool) {
+	if f == nil {
+		return nil, false
+	}
+	if f.Op == Eq {
+		id, ok := f.Value.(string)
+		return []Member{{Value: id}}, ok && f.Ref.Sub != nil && f.Ref.Sub.Name == "value"
+	}
+	var all []Member
+	for _, term := range f.Terms {
+		ids, ok := memberIDs(term)
+		if !ok {
+			return nil, false
+		}
+		all = append(all, ids...)
+	}
+	return all, f.Op == Or
+}
+
+func (r *patchReader) emitNamed(kind MemberOpKind, ids []Member) error {
+	if err := r.countMembers(len(ids)); err != nil {
+		return err
+	}
+	r.emit(MemberOp{Kind: kind, Members: ids})
+	return nil
+}
+
+// emit appends op. Neighbours that add, or that remove, become one operation:
+// clients send one for each member (Q90).
+func (r *patchReader) emit(op MemberOp) {
+	if n := len(r.members); n > 0 && r.members[n-1].Kind == op.Kind {
+		switch op.Kind {
+		case AddMembers, RemoveMembers:
+			r.members[n-1].Members = append(r.members[n-1].Members, op.Members...)
+			return
+		}
+	}
+	r.members = append(r.members, op)
+}
+
+func (r *patchReader) countMembers(n int) error {
+	r.memberCount += n
+	if r.memberCount > maxPatchMembers {
+		return BadSyntax("more than %d members in one request", maxPatchMembers)
+	}
+	return nil
+}
+
+// readMembers reads the value of an operation on members: an array of objects;
+// in the lenient profile also one object, ids as bare strings (Q91) and
+// {"members": […]} (Q88). A value that has elements but names nobody is
+// refused, lest a replace empties the group (Q95).
+func (r *patchReader) readMembers(raw jsontext.Value) ([]Member, error) {
+	in := memberReader{patchReader: r, dec: jsontext.NewDecoder(newBuffer(raw))}
+	if err := in.read(); err != nil {
+		return nil, syntaxError(err)
+	}
+	if len(in.list) == 0 && in.skipped > 0 {
+		return nil, BadValue("no element of members has a value")
+	}
+	return in.list, nil
+}
+
+// memberReader collects members from JSON without building a tree of it.
+type memberReader struct {
+	*patchReader
+	dec     *jsontext.Decoder
+	list    []Member
+	skipped int
+}
+
+func (in *memberReader) read() error {
+	switch in.dec.PeekKind() {
+	case jsontext.KindBeginArray:
+		return readArray(in.dec, "members", in.element)
+	case jsontext.KindNull:
+		return in.dec.SkipValue()
+	}
+	if in.profile == Strict {
+		return BadValue("members is not an array")
+	}
+	return in.element()
+}
+
+func (in *memberReader) element() error {
+	if err := in.countMembers(1); err != nil {
+		return err
+	}
+	switch kind := in.dec.PeekKind(); {
+	case kind == jsontext.KindBeginObject:
+		return in.object()
+	case kind == jsontext.KindString && in.profile == Lenient:
+		return in.bareString()
+	}
+	return BadValue("an element of members is not an object")
+}
+
+func (in *memberReader) bareString() error {
+	id, err := readString(in.dec, "value")
+	if err != nil {
+		return err
+	}
+	in.note("Q91", "members", "a bare string is the member's value")
+	return in.append(Member{Value: id})
+}
+
+func (in *memberReader) object() error {
+	var m Member
+	nested := false
+	err := readObject(in.dec, func(name string) (err error) {
+		switch lowerASCII(name) {
+		case "value":
+			m.Value, err = in.text("value")
+		case "type":
+			m.Type, err = in.text("type")
+		case "display":
+			m.Display, err = in.text("display")
+		case "members":
+			nested = true
+			err = in.nested()
+		default: // $ref follows from value; the rest is not a member's
+			err = in.dec.SkipValue()
+		}
+		return err
+	})
+	if err != nil || nested && m == (Member{}) {
+		return err
+	}
+	return in.append(m)
+}
+
+// nested reads {"members": […]} where the members themselves belong (Q88).
+func (in *memberReader) nested() error {
+	if in.profile == Strict || in.dec.StackDepth() > 2 {
+		return BadValue("members within members")
+	}
+	in.note("Q88", "members", "the value repeats the name of the attribute")
+	return in.read()
+}
+
+// text reads a sub-attribute of a member; null is as good as absent.
+func (in *memberReader) text(name string) (string, error) {
+	if in.dec.PeekKind() == jsontext.KindNull {
+		return "", in.dec.SkipValue()
+	}
+	s, err := readString(in.dec, name)
+	if err == nil && len(s) > maxString {
+		return "", BadValue("members.%s is longer than %d bytes", name, maxString)
+	}
+	return s, err
+}
+
+func (in *memberReader) append(m Member) error {
+	kind, err := in.memberType(m.Type)
+	switch {
+	case err != nil:
+		return err
+	case m.Value == "" && in.profile == Strict:
+		return BadValue("an element of members has no value")
+	case m.Value == "":
+		in.skipped++
+		in.note("Q60", "members", "an element without a value was skipped")
+		return nil
+	}
+	m.Type = kind
+	in.list = append(in.list, m)
+	return nil
+}
+
+func (in *memberReader) memberType(s string) (string, error) {
+	for _, known := range []string{"", "User", "Group"} {
+		if lowerASCII(s) == lowerASCII(known) {
+			return known, nil
+		}
+	}
+	if in.profile == Strict {
+		return "", BadValue("members.type %q is neither User nor Group", clip(s))
+	}
+	in.note("Q46", "members.type", "ignored: neither User nor Group")
+	return "", nil
+}
