@@ -224,7 +224,7 @@ func attributeOp(word string) (Op, bool) {
 
 // value reads the right side of the comparison f.
 func (p *parser) value(f *Filter) (err error) {
-	if !p.spaced() {
+	if p.tok.kind != tokenEnd && !p.spaced() {
 		return p.expected("a space before the value")
 	}
 	switch word := p.text(); {
