@@ -1,0 +1,54 @@
+# Muster: who may enter, and as what. `make` lists what there is.
+# PostgreSQL and a C compiler are installed where they are missing; MUSTER_NO_INSTALL=1 declines.
+
+GO      ?= go
+PACKAGE ?= ./...
+# One PostgreSQL cluster for all test binaries of a run. Two packages at a time leave it the rest.
+TEST     = $(GO) run ./internal/localpg/testcluster $(GO) test -p 2
+DEMO     = bin/muster run-demo
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench soak fuzz build lint format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## show the main job on real input: two directories pushed, roles, sign-ins
+	@scripts/setup postgres
+	@$(DEMO)
+
+test: ## every test, on real PostgreSQL, with the race detector (PACKAGE=./internal/scim for one)
+	@scripts/setup postgres cc
+	$(TEST) -race $(PACKAGE)
+
+check: lint test ## what must hold before a commit: lint, then test
+
+lint: ## formatting, vet, staticcheck, tidy modules, import policy
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w" $$unformatted; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	$(GO) test ./internal
+
+bench: ## speed, beside raw PostgreSQL in the same run (fsync on)
+	@scripts/setup postgres
+	$(GO) test -run '^$$' -bench . -timeout 30m $(PACKAGE)
+
+soak: ## the concurrent tests, over and over (FOR=10 times)
+	@scripts/setup postgres cc
+	$(TEST) -race -timeout 0 -count $(or $(FOR),10) -run 'Concurrent|NoStale|Lost|Killed' $(PACKAGE)
+
+fuzz: ## each fuzz target for a minute (FOR=60s)
+	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$target); do \
+			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(or $(FOR),60s) $$(dirname $$target) || exit 1; \
+		done; done
+
+build: ## bin/muster
+	$(GO) build -o bin/ ./cmd/muster
+
+format: ## gofmt
+	gofmt -w .
+
+clean: ## remove what was built
+	rm -rf bin
