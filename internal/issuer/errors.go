@@ -1,0 +1,127 @@
+package issuer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/muster-id/muster/internal/store"
+)
+
+// A fault is an error answer in OAuth's words (RFC 6749 §5.2).
+type fault struct {
+	status      int
+	code        string
+	description string
+	challenge   bool // the client did not authenticate: RFC 6749 §5.2 wants WWW-Authenticate
+	ours        bool // not the client's doing: the cause belongs in the log
+}
+
+func (f *fault) Error() string { return f.code + ": " + f.description }
+
+func badRequest(format string, args ...any) error {
+	return &fault{status: http.StatusBadRequest, code: "invalid_request", description: fmt.Sprintf(format, args...)}
+}
+
+func invalidGrant(description string) error {
+	return &fault{status: http.StatusBadRequest, code: "invalid_grant", description: description}
+}
+
+var errInvalidClient = &fault{
+	status: http.StatusUnauthorized, code: "invalid_client", challenge: true,
+	description: "the client is not known, or its secret is wrong, or it does not serve this tenant",
+}
+
+// wireError is the one translator of errors for machines. What it does not know
+// is ours: a bare 500 with a reference.
+func (i *Issuer) wireError(r *http.Request, err error) *fault {
+	reference := func() string { return "reference " + i.config.RequestID(r).String() }
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f
+	}
+	switch {
+	case errors.Is(err, store.ErrUnauthenticated):
+		return errInvalidClient
+	case errors.Is(err, store.ErrInvalidGrant):
+		return &fault{status: http.StatusBadRequest, code: "invalid_grant",
+			description: "the code is unknown, used, expired or another client's, or redirect_uri or code_verifier do not belong to it"}
+	case errors.Is(err, store.ErrNotYet):
+		return &fault{status: http.StatusConflict, code: "not_yet", description: "the position is not visible here yet; ask again"}
+	case unavailable(err):
+		return &fault{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: reference(), ours: true}
+	}
+	return &fault{status: http.StatusInternalServerError, code: "server_error", description: reference(), ours: true}
+}
+
+// unavailable reports whether asking again may help.
+func unavailable(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUnknownOutcome) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// serve calls a handler for machines and answers its error.
+func (i *Issuer) serve(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := handle(w, r)
+		if err == nil {
+			return
+		}
+		f := i.wireError(r, err)
+		if f.ours {
+			i.log.ErrorContext(r.Context(), "request failed", "request", i.config.RequestID(r), "path", r.URL.Path, "error", err)
+		}
+		i.config.Refused(f.code)
+		f.write(w)
+	}
+}
+
+func (f *fault) write(w http.ResponseWriter) {
+	if f.challenge {
+		w.Header().Set("WWW-Authenticate", `Basic realm="muster", charset="UTF-8"`)
+	}
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	writeJSON(w, f.status, map[string]string{"error": f.code, "error_description": f.description})
+}
+
+// writeJSON writes an answer that no cache may keep.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own strings and numbers
+	}
+	noStore(w.Header())
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+// A pageError ends an authorization request on a page: the redirect URI is not
+// to be trusted.
+type pageError struct{ reason string }
+
+func (e *pageError) Error() string { return e.reason }
+
+// page calls a handler for browsers and shows its error.
+func (i *Issuer) page(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := handle(w, r)
+		if err == nil {
+			return
+		}
+		reason := "internal"
+		if p, ok := errors.AsType[*pageError](err); ok {
+			reason = p.reason
+		} else {
+			if unavailable(err) {
+				reason = "unavailable"
+			}
+			i.log.ErrorContext(r.Context(), "request failed", "request", i.config.RequestID(r), "path", r.URL.Path, "error", err)
+		}
+		i.config.Page(w, r, reason)
+	}
+}
