@@ -1,0 +1,175 @@
+package scim
+
+import (
+	"strings"
+	"testing"
+)
+
+// refused fails the test unless filter is read and then refused by Bind with
+// invalidFilter and a detail that holds want.
+func refused(t *testing.T, rt *ResourceType, p Profile, filter, want string) {
+	t.Helper()
+	f, err := ParseFilter(filter)
+	if err != nil {
+		t.Errorf("%s: %v", filter, err)
+		return
+	}
+	bound, err := f.Bind(rt, p)
+	e, ok := err.(*Error)
+	if !ok || e.Status != 400 || e.Type != "invalidFilter" || !strings.Contains(e.Detail, want) {
+		t.Errorf("%s, %s:\n got %v, %v\nwant invalidFilter … %s", p, filter, bound, err, want)
+	}
+}
+
+func bound(t testing.TB, rt *ResourceType, p Profile, filter string) *Filter {
+	t.Helper()
+	f, err := ParseFilter(filter)
+	if err != nil {
+		t.Fatalf("%s: %v", filter, err)
+	}
+	b, err := f.Bind(rt, p)
+	if err != nil {
+		t.Fatalf("%s: %v", filter, err)
+	}
+	return b
+}
+
+func TestWhatCannotBeComparedIsRefused(t *testing.T) {
+	for _, c := range []struct{ filter, want string }{
+		{`nope eq "x"`, `unknown attribute "nope"`},
+		{`name.nope eq "x"`, `unknown attribute "name.nope"`},
+		{`department eq "x"`, `unknown attribute "department"`},
+		{`urn:example:User:x pr`, `unknown attribute "urn:example:User:x"`},
+		{`active gt true`, `active is boolean: "gt" does not apply to it`},
+		{`active co true`, `active is boolean: "co" does not apply to it`},
+		{`active eq "maybe"`, `active is compared with true or false`},
+		{`active eq 1`, `active is compared with true or false`},
+		{`x509Certificates.value gt "a"`, `x509Certificates.value is binary: "gt" does not apply to it`},
+		{`x509Certificates co "a"`, `x509Certificates.value is binary: "co" does not apply to it`},
+		{`meta.created co "2024"`, `meta.created is dateTime: "co" does not apply to it`},
+		{`meta.created eq "yesterday"`, `meta.created is compared with a date such as 2026-01-31T12:00:00Z, not "yesterday"`},
+		{`meta.created gt 5`, `meta.created is compared with a date`},
+		{`meta.created gt "0000-01-01T00:00:00+01:00"`, `is compared with a date`},
+		{`userName eq true`, `userName is compared with a string`},
+		{`userName gt null`, `userName is compared with a string`},
+		{`externalId eq "\u0000"`, `externalId: no value holds the character U+0000`},
+		{`name eq "x"`, `name is complex: compare one of its sub-attributes: formatted, familyName, givenName`},
+		{`addresses co "x"`, `addresses is complex: compare one of its sub-attributes`},
+		{`meta eq "x"`, `meta is complex`},
+		{`password eq "x"`, `password cannot be filtered by`},
+		{`password pr`, `password cannot be filtered by`},
+		{`password eq null`, `password cannot be filtered by`},
+		{`meta.version eq "W/\"1\""`, `meta.version cannot be filtered by`},
+		{`meta.location sw "https://"`, `meta.location cannot be filtered by`},
+		{`groups.display eq "x"`, `groups.display cannot be filtered by`},
+		{`emails[userName eq "x"]`, `emails has no sub-attribute "userName"`},
+		{`emails[emails.value eq "x"]`, `emails has no sub-attribute "emails.value"`},
+		{`emails[password eq "x"]`, `emails has no sub-attribute "password"`},
+		{`emails.value[type eq "x"]`, `emails.value takes no filter in brackets`},
+		{`userName[value eq "x"]`, `userName takes no filter in brackets`},
+		{`meta[created pr]`, `meta takes no filter in brackets`},
+		{EnterpriseSchema + ` eq "x"`, `is a schema, not an attribute: only pr applies to it`},
+		{EnterpriseSchema + `[department eq "x"]`, `takes no filter in brackets`},
+		{UserSchema + ` pr`, `names a schema, not an attribute`},
+		{`title pr and (active eq true or nope pr)`, `unknown attribute "nope"`},
+	} {
+		refused(t, UserType(), Lenient, c.filter, c.want)
+	}
+	refused(t, GroupType(), Lenient, `members.display eq "Ann"`, `members.display cannot be filtered by`)
+	refused(t, GroupType(), Lenient, `members[$ref eq "x"]`, `members.$ref cannot be filtered by`)
+	refused(t, GroupType(), Lenient, `manager eq "x"`, `unknown attribute "manager"`)
+	refused(t, GroupType(), Lenient, `userName eq "x"`, `unknown attribute "userName"`)
+}
+
+func TestStrictRefusesWhatOnlyCustomAllows(t *testing.T) {
+	for _, c := range []struct{ filter, want string }{
+		{`userName eq ann`, `a string stands in double quotes`},
+		{`emails[type eq work]`, `a string stands in double quotes`},
+		{`not (title pr or externalId eq jyoung)`, `a string stands in double quotes`},
+		{`emails[type eq "work"].value eq "x"`, `may not be followed by ".value"`},
+		{`externalId eq 701984`, `externalId is compared with a string`},
+		{`active eq "True"`, `active is compared with true or false`},
+		{`manager eq "x"`, `unknown attribute "manager"`},
+		{`manager.value eq "x"`, `unknown attribute "manager.value"`},
+		{EnterpriseSchema + `:manager eq "x"`, `manager is complex`},
+	} {
+		refused(t, UserType(), Strict, c.filter, c.want)
+		bound(t, UserType(), Lenient, c.filter)
+	}
+}
+
+// Whatever the profile, the RFC's own example and its like mean the value.
+func TestBindSaysWhatAFilterMeans(t *testing.T) {
+	for _, c := range []struct{ filter, want string }{
+		{`title eq null`, `not (title pr)`},
+		{`title ne null`, `title pr`},
+		{`emails[value eq null]`, `emails[not (value pr)]`},
+		{`emails[type eq "work"].value eq "x"`, `emails[type eq "work" and value eq "x"]`},
+		{`emails[type eq "work" or primary eq true].value pr`, `emails[(type eq "work" or primary eq true) and value pr]`},
+		{`emails[type eq "work"].value eq null`, `not (emails[type eq "work" and value pr])`},
+		{`active eq True`, `active eq true`},
+		{`emails.primary eq "false"`, `emails.primary eq false`},
+		{`externalId eq 701984`, `externalId eq "701984"`},
+		{`externalId eq 1.50`, `externalId eq "1.50"`},
+	} {
+		if got := bound(t, UserType(), Lenient, c.filter).String(); got != c.want {
+			t.Errorf("%s: bound as %s, want %s", c.filter, got, c.want)
+		}
+	}
+	for _, p := range []Profile{Lenient, Strict} {
+		f := bound(t, UserType(), p, `emails co "Example.com"`)
+		if f.Ref.Last().Path != "emails.value" || f.Operand != "example.com" || f.Value != "Example.com" {
+			t.Errorf("%s: emails co compares %s with %v, written %v", p, f.Ref.Last().Path, f.Operand, f.Value)
+		}
+	}
+}
+
+func TestElementFilterOfAPatchPath(t *testing.T) {
+	emails := UserType().Core.Attribute("emails")
+	work := map[string]any{"value": "Ann@Example.com", "type": "work", "primary": true}
+	home := map[string]any{"value": "ann@home.example", "type": "home"}
+	for _, c := range []struct {
+		path       string
+		work, home bool
+	}{
+		{`emails[type eq "Work"]`, true, false},
+		{`emails[type eq work and primary eq "True"]`, true, false},
+		{`emails[primary eq false]`, false, false},
+		{`emails[primary ne true]`, false, true},
+		{`emails[not (primary eq true)]`, false, true},
+		{`emails[value ew "@example.com" or type eq "home"]`, true, true},
+		{`emails[display pr]`, false, false},
+		{`emails[display eq null]`, true, true},
+	} {
+		path, err := ParsePath(c.path)
+		if err != nil {
+			t.Fatalf("%s: %v", c.path, err)
+		}
+		f, err := path.Filter.BindElement(emails, Lenient)
+		if err != nil {
+			t.Errorf("%s: %v", c.path, err)
+			continue
+		}
+		if gotWork, gotHome := f.MatchElement(work), f.MatchElement(home); gotWork != c.work || gotHome != c.home {
+			t.Errorf("%s: work %t, home %t, want %t, %t", c.path, gotWork, gotHome, c.work, c.home)
+		}
+	}
+}
+
+func TestValueOfASimpleElement(t *testing.T) {
+	tags := &Attribute{Name: "tags", Path: "tags", Multi: true}
+	path, err := ParsePath(`tags[value sw "A"]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := path.Filter.BindElement(tags, Strict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !f.MatchElement("acrobat") || f.MatchElement("clown") {
+		t.Errorf("%s does not select the elements that begin with a", f)
+	}
+	if f, err := (&Filter{Op: Pr, Path: Path{Name: "type"}}).BindElement(tags, Strict); err == nil {
+		t.Errorf("bound %s to an attribute without sub-attributes", f)
+	}
+}
