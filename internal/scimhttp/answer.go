@@ -1,0 +1,233 @@
+package scimhttp
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// listSchema is the URN of every list (RFC 7644 §3.4.2).
+const listSchema = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+// A resource is a user or a group on its way out. Its attributes leave the
+// database as JSON in their final order and form; schemas, id, meta and the
+// attribute that is kept as rows are spliced around them.
+type resource struct {
+	rt       *scim.ResourceType
+	id       string
+	version  int64 // 0: not known
+	created  time.Time
+	modified time.Time
+	stored   []byte
+	rows     []row
+	hasRows  bool // rows were read, be there none
+}
+
+// A row is one of a user's groups (RFC 7643 §4.1.2) or of a group's members (§4.2).
+type row struct{ id, endpoint, kind, display string }
+
+func userResource(u store.User) resource {
+	r := resource{
+		rt: scim.UserType(), id: u.ID.String(), version: u.Version,
+		created: u.Created, modified: u.Modified, stored: u.JSON,
+		hasRows: len(u.Groups) > 0,
+	}
+	for _, g := range u.Groups {
+		kind := "direct"
+		if !g.Direct {
+			kind = "indirect"
+		}
+		r.rows = append(r.rows, row{g.ID.String(), "/Groups/", kind, g.Display})
+	}
+	return r
+}
+
+func groupResource(g store.Group) resource {
+	r := resource{
+		rt: scim.GroupType(), id: g.ID.String(), version: g.Version,
+		created: g.Created, modified: g.Modified, stored: g.JSON,
+		hasRows: g.Members != nil,
+	}
+	r.rows = make([]row, len(g.Members))
+	for i, m := range g.Members {
+		r.rows[i] = row{m.ID.String(), "/" + m.Type + "s/", m.Type, m.Display}
+	}
+	return r
+}
+
+func (r resource) location(base string) string { return base + r.rt.Endpoint + "/" + r.id }
+
+// etag is the version as an entity tag (RFC 7644 §3.14), "" when it is not known.
+func (r resource) etag() string {
+	if r.version == 0 {
+		return ""
+	}
+	return `W/"` + strconv.FormatInt(r.version, 10) + `"`
+}
+
+// append writes the resource as v shows it. When that is everything, the
+// stored bytes are copied and never parsed.
+func (r resource) append(dst []byte, base string, v view) ([]byte, error) {
+	attributes := r.stored
+	if !v.whole {
+		tree, err := scim.ParseStored(r.rt, r.stored)
+		if err != nil {
+			return dst, err
+		}
+		attributes = scim.AppendJSON(nil, r.rt, v.projection.Apply(r.rt, tree))
+	}
+	dst = r.appendSchemas(append(dst, '{'))
+	dst = append(dst, `,"id":"`...)
+	dst = append(dst, r.id...)
+	dst = append(dst, '"')
+	if len(attributes) > len("{}") {
+		dst = append(dst, ',')
+		dst = append(dst, attributes[1:len(attributes)-1]...)
+	}
+	if r.hasRows && v.rows != nil {
+		dst = r.appendRows(dst, base, v.rows)
+	}
+	if v.meta != nil {
+		dst = r.appendMeta(dst, base, v.meta)
+	}
+	return append(dst, '}'), nil
+}
+
+// appendSchemas writes schemas as computed from what is stored: an extension's
+// name can stand in the stored bytes as a key only, because quotes within a
+// string are escaped.
+func (r resource) appendSchemas(dst []byte) []byte {
+	dst = append(dst, `"schemas":["`...)
+	dst = append(dst, r.rt.Core.ID...)
+	for _, extension := range r.rt.Extensions {
+		if bytes.Contains(r.stored, []byte(`"`+extension.ID+`":`)) {
+			dst = append(dst, `","`...)
+			dst = append(dst, extension.ID...)
+		}
+	}
+	return append(dst, `"]`...)
+}
+
+func (r resource) appendMeta(dst []byte, base string, shown parts) []byte {
+	return appendObject(append(dst, `,"meta":`...), shown, []field{
+		{"resourceType", r.rt.Name},
+		{"created", r.created.UTC().Format(time.RFC3339Nano)},
+		{"lastModified", r.modified.UTC().Format(time.RFC3339Nano)},
+		{"location", r.location(base)},
+		{"version", r.etag()},
+	})
+}
+
+func (r resource) appendRows(dst []byte, base string, shown parts) []byte {
+	dst = append(dst, ',', '"')
+	dst = append(dst, rows(r.rt)...)
+	dst = append(dst, `":[`...)
+	for i, row := range r.rows {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendObject(dst, shown, []field{
+			{"value", row.id}, {"$ref", base + row.endpoint + row.id}, {"type", row.kind}, {"display", row.display},
+		})
+	}
+	return append(dst, ']')
+}
+
+type field struct{ name, value string }
+
+// appendObject writes the fields that are shown and have a value.
+func appendObject(dst []byte, shown parts, fields []field) []byte {
+	dst = append(dst, '{')
+	first := true
+	for _, f := range fields {
+		if f.value == "" || !shown[f.name] {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(dst, '"')
+		dst = append(dst, f.name...)
+		dst = append(dst, `":`...)
+		dst = appendString(dst, f.value)
+	}
+	return append(dst, '}')
+}
+
+// appendString writes a JSON string. What the store holds is valid UTF-8.
+func appendString(dst []byte, s string) []byte {
+	quoted, err := jsontext.AppendQuote(dst, s)
+	if err != nil {
+		return append(dst, `""`...)
+	}
+	return quoted
+}
+
+// one answers a single resource with its location and version.
+func (c *call) one(status int, r resource, v view) error {
+	body, err := r.append(make([]byte, 0, len(r.stored)+512), c.base(), v)
+	if err != nil {
+		return err
+	}
+	c.answer.Header().Set("Location", r.location(c.base()))
+	if etag := r.etag(); etag != "" {
+		c.answer.Header().Set("ETag", etag)
+	}
+	write(c.answer, status, body)
+	return nil
+}
+
+// read answers a single resource that is read, or 304 when the client has this
+// very version of it (RFC 7644 §3.14).
+func (c *call) read(r resource, v view) error {
+	if etag := r.etag(); etag != "" && matches(c.request.Header.Values("If-None-Match"), etag) {
+		c.answer.Header().Set("ETag", etag)
+		c.answer.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return c.one(http.StatusOK, r, v)
+}
+
+// matches reports whether a list of entity tags names etag: weakly, so W/"1"
+// and "1" are the same.
+func matches(header []string, etag string) bool {
+	opaque := strings.TrimPrefix(etag, "W/")
+	for tag := range strings.SplitSeq(strings.Join(header, ","), ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == opaque {
+			return true
+		}
+	}
+	return false
+}
+
+// many answers one page of a list (RFC 7644 §3.4.2).
+func many[T any](c *call, page store.Page[T], of func(T) resource, v view) error {
+	dst := make([]byte, 0, 256+1024*len(page.Items))
+	dst = append(dst, `{"schemas":["`+listSchema+`"],"totalResults":`...)
+	dst = strconv.AppendInt(dst, int64(page.Total), 10)
+	dst = append(dst, `,"startIndex":`...)
+	dst = strconv.AppendInt(dst, int64(page.StartIndex), 10)
+	dst = append(dst, `,"itemsPerPage":`...)
+	dst = strconv.AppendInt(dst, int64(len(page.Items)), 10)
+	dst = append(dst, `,"Resources":[`...)
+	var err error
+	for i, item := range page.Items {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if dst, err = of(item).append(dst, c.base(), v); err != nil {
+			return err
+		}
+	}
+	write(c.answer, http.StatusOK, append(dst, ']', '}'))
+	return nil
+}

@@ -1,0 +1,19 @@
+// Package scimhttp is the door for provisioning clients: RFC 7644 over HTTP.
+//
+// A bearer token opens one connection of one tenant, and nothing is answered
+// before the token has been verified: an unknown route, a malformed body or an
+// unsupported feature looks the same as everything else to whoever has none.
+//
+//	/Users, /Groups              GET list · POST create
+//	/Users/{id}, /Groups/{id}    GET read · PUT replace · PATCH · DELETE
+//	/Schemas[/{urn}]             GET
+//	/ResourceTypes[/{name}]      GET
+//	/ServiceProviderConfig       GET
+//	/Bulk, /Me, /.search         501, and said so in /ServiceProviderConfig
+//
+// All of it stands under /t/{tenant}/scim/v2. Doubled and trailing slashes, the
+// case of parameter names and unknown parameters do not matter; a known
+// parameter given twice is refused. A user is at most 1 MiB of JSON, a group
+// 32 MiB, and neither is compressed. Every answer with a body is
+// application/scim+json, every refusal an Error message (RFC 7644 §3.12).
+package scimhttp

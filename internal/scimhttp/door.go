@@ -1,0 +1,195 @@
+package scimhttp
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"github.com/muster-id/muster/internal/store"
+)
+
+// Config is what the door needs from the house.
+type Config struct {
+	Store     *store.Store
+	PublicURL string // origin of every link, without a trailing slash: "https://muster.example"
+	Log       *slog.Logger
+
+	// RequestID returns the id that the server gave to a request.
+	RequestID func(*http.Request) uuid.UUID
+	// Refused counts a refusal by its reason: a scimType of RFC 7644 Table 9, or
+	// the status. nil counts nothing.
+	Refused func(reason string)
+}
+
+// Door serves the SCIM endpoints of every tenant.
+type Door struct {
+	store     *store.Store
+	origin    string
+	log       *slog.Logger
+	requestID func(*http.Request) uuid.UUID
+	refused   func(reason string)
+}
+
+// New returns the door.
+func New(config Config) *Door {
+	d := &Door{
+		store:     config.Store,
+		origin:    strings.TrimSuffix(config.PublicURL, "/"),
+		log:       config.Log,
+		requestID: config.RequestID,
+		refused:   config.Refused,
+	}
+	if d.refused == nil {
+		d.refused = func(string) {}
+	}
+	return d
+}
+
+// base is where a tenant's endpoints stand.
+const base = "/t/{tenant}/scim/v2"
+
+// methods says who answers which method of a path. GET answers HEAD too.
+type methods map[string]handler
+
+// A handler answers one authenticated call. Its error is translated and
+// written by the door.
+type handler func(*call) error
+
+// routes is every path under the base.
+func (d *Door) routes() map[string]methods {
+	unsupported := methods{http.MethodGet: notImplemented, http.MethodPost: notImplemented}
+	me := methods{}
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		me[method] = notImplemented
+	}
+	search := methods{http.MethodPost: notImplemented}
+	return map[string]methods{
+		"/Users":                 {http.MethodGet: listUsers, http.MethodPost: createUser},
+		"/Users/{id}":            {http.MethodGet: readUser, http.MethodPut: replaceUser, http.MethodPatch: patchUser, http.MethodDelete: deleteUser},
+		"/Groups":                {http.MethodGet: listGroups, http.MethodPost: createGroup},
+		"/Groups/{id}":           {http.MethodGet: readGroup, http.MethodPut: replaceGroup, http.MethodPatch: patchGroup, http.MethodDelete: deleteGroup},
+		"/Schemas":               {http.MethodGet: listSchemas},
+		"/Schemas/{id}":          {http.MethodGet: readSchema},
+		"/ResourceTypes":         {http.MethodGet: listResourceTypes},
+		"/ResourceTypes/{id}":    {http.MethodGet: readResourceType},
+		"/ServiceProviderConfig": {http.MethodGet: readServiceProviderConfig},
+		"/":                      unsupported,
+		"/Bulk":                  {http.MethodPost: notImplemented},
+		"/Me":                    me,
+		"/.search":               search,
+		"/Users/.search":         search,
+		"/Groups/.search":        search,
+	}
+}
+
+// Routes puts the door's routes on r. Whatever else lies under the base is
+// refused by the door too, so that no route can be forgotten outside its guard.
+func (d *Door) Routes(r chi.Router) {
+	r.Route(base, func(r chi.Router) {
+		r.Use(tidySlashes)
+		for path, m := range d.routes() {
+			r.Handle(path, d.serve(m.dispatch))
+		}
+		nowhere := d.serve(func(*call) error { return errNoRoute })
+		r.NotFound(nowhere)
+		r.MethodNotAllowed(nowhere) // a method that chi does not know
+	})
+}
+
+// dispatch calls who answers the request's method.
+func (m methods) dispatch(c *call) error {
+	method := c.request.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if handle := m[method]; handle != nil {
+		return handle(c)
+	}
+	var allowed []string
+	for name := range m {
+		allowed = append(allowed, name)
+	}
+	if m[http.MethodGet] != nil {
+		allowed = append(allowed, http.MethodHead)
+	}
+	slices.Sort(allowed)
+	c.answer.Header().Set("Allow", strings.Join(allowed, ", "))
+	return refuse(http.StatusMethodNotAllowed, "%s is not allowed here; allowed: %s", method, strings.Join(allowed, ", "))
+}
+
+func notImplemented(c *call) error {
+	return refuse(http.StatusNotImplemented, "this service provider does not support %s; see /ServiceProviderConfig", c.path())
+}
+
+// tidySlashes routes "//Users/" as "/Users" (Q2). It touches nothing else: a
+// dot segment or an encoded slash stays what it is and matches no route.
+func tidySlashes(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		route := chi.RouteContext(r.Context())
+		path := route.RoutePath
+		for strings.Contains(path, "//") {
+			path = strings.ReplaceAll(path, "//", "/")
+		}
+		if len(path) > 1 {
+			path = strings.TrimSuffix(path, "/")
+		}
+		route.RoutePath = path
+		next.ServeHTTP(w, r)
+	})
+}
+
+// serve guards a handler: first the credential, then the handler, and one
+// translator for whatever comes back.
+func (d *Door) serve(handle handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c := &call{door: d, answer: w, request: r}
+		err := c.run(handle)
+		if err == nil {
+			return
+		}
+		d.refuse(c, err)
+	}
+}
+
+// run authenticates and calls handle. A panic becomes an error like any other.
+func (c *call) run(handle handler) (err error) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(p)
+		default:
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := c.authenticate(); err != nil {
+		return err
+	}
+	if err := acceptable(c.request.Header); err != nil {
+		return err
+	}
+	return handle(c)
+}
+
+// refuse answers an error. Whatever the client did wrong is said only to a
+// credential that holds, so it is verified first: the handler may have refused
+// of itself, or the store before it asked the database.
+func (d *Door) refuse(c *call, err error) {
+	answer := wireError(err, d.requestID(c.request))
+	if c.dir != nil && answer.tells() {
+		if unheld := c.dir.Enter(c.context()); unheld != nil {
+			err, answer = unheld, wireError(unheld, d.requestID(c.request))
+		}
+	}
+	if answer.ours {
+		d.log.ErrorContext(c.context(), "scim request failed", "request", d.requestID(c.request), "error", err)
+	}
+	d.refused(answer.reason())
+	answer.write(c.answer)
+}

@@ -1,0 +1,90 @@
+package scimhttp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// statusClosed marks a request whose client has gone: nobody reads the answer.
+const statusClosed = 499
+
+// retryAfter is the customary pause before a repetition, in whole seconds: some
+// clients cannot read a date there (Q13).
+const retryAfter = "1"
+
+var errNoRoute = refuse(http.StatusNotFound, "there is no such endpoint")
+
+// refuse is a refusal of the door's own, without a scimType.
+func refuse(status int, format string, args ...any) *scim.Error {
+	return scim.Refuse(status, format, args...)
+}
+
+// A refusal is an error in the words of RFC 7644 §3.12.
+type refusal struct {
+	fault *scim.Error
+	retry bool // worth sending again
+	ours  bool // not the client's doing: the cause belongs in the log
+}
+
+// wireError is the one translator of errors. What it does not know is ours: a
+// bare 500 with the request's id as reference.
+func wireError(err error, request uuid.UUID) refusal {
+	var fault *scim.Error
+	var taken *store.TakenError
+	switch {
+	case errors.As(err, &fault):
+		return refusal{fault: fault}
+	case errors.As(err, &taken):
+		return refusal{fault: scim.Uniqueness("%s is already in use", taken.Attribute)}
+	case errors.Is(err, store.ErrUnauthenticated):
+		return refusal{fault: refuse(http.StatusUnauthorized, "the bearer token is missing, unknown, expired or revoked, or does not belong to this address")}
+	case errors.Is(err, store.ErrNotFound):
+		return refusal{fault: scim.NotFound("no resource has this id")}
+	case errors.Is(err, store.ErrStale):
+		return refusal{fault: refuse(http.StatusPreconditionFailed, "the resource has changed: its version is not the one in If-Match")}
+	case errors.Is(err, store.ErrTooMany):
+		return refusal{fault: scim.TooMany("the query takes too long; make the filter more selective")}
+	case errors.Is(err, store.ErrUnknownOutcome):
+		return refusal{fault: refuse(http.StatusServiceUnavailable, "it is not known whether the change is durable; send it again (reference %s)", request), retry: true, ours: true}
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return refusal{fault: refuse(http.StatusServiceUnavailable, "the service is not available for the moment; nothing was changed (reference %s)", request), retry: true, ours: true}
+	case errors.Is(err, context.Canceled):
+		return refusal{fault: refuse(statusClosed, "the request was cancelled")}
+	}
+	return refusal{fault: refuse(http.StatusInternalServerError, "internal error (reference %s)", request), ours: true}
+}
+
+// tells reports whether the refusal says something that only a valid
+// credential may learn.
+func (a refusal) tells() bool {
+	return a.fault.Status != http.StatusUnauthorized && !a.ours
+}
+
+// reason names the refusal for the counters: a closed set.
+func (a refusal) reason() string {
+	if a.fault.Type != "" {
+		return a.fault.Type
+	}
+	return strconv.Itoa(a.fault.Status)
+}
+
+func (a refusal) write(w http.ResponseWriter) {
+	body, err := a.fault.MarshalJSON()
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	switch {
+	case a.fault.Status == http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="SCIM"`)
+	case a.retry:
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	write(w, a.fault.Status, body)
+}

@@ -1,0 +1,124 @@
+package scimhttp
+
+import (
+	"net/http"
+
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// listGroups answers GET /Groups (RFC 7644 §3.4.2). Members are read only when
+// they are shown: excludedAttributes=members makes a large group cheap.
+func listGroups(c *call) error {
+	query, v, err := c.query(scim.GroupType())
+	if err != nil {
+		return err
+	}
+	query.WithMembers = v.rows != nil
+	page, err := c.dir.Groups(c.context(), query)
+	if err != nil {
+		return err
+	}
+	return many(c, page, groupResource, v)
+}
+
+// createGroup answers POST /Groups (RFC 7644 §3.3).
+func createGroup(c *call) error {
+	v, doc, err := c.document(scim.GroupType(), longestGroup)
+	if err != nil {
+		return err
+	}
+	group, _, err := c.dir.CreateGroup(c.context(), doc)
+	if err != nil {
+		return err
+	}
+	return c.written(http.StatusCreated, group, v)
+}
+
+// readGroup answers GET /Groups/{id} (RFC 7644 §3.4.1).
+func readGroup(c *call) error {
+	v, err := c.view(scim.GroupType())
+	if err != nil {
+		return err
+	}
+	group, err := c.dir.Group(c.context(), c.id(), v.rows != nil)
+	if err != nil {
+		return err
+	}
+	return c.read(groupResource(group), v)
+}
+
+// replaceGroup answers PUT /Groups/{id} (RFC 7644 §3.5.1). A body without
+// members leaves the membership as it is: only members that are sent, be it
+// null or [], replace it (Q61).
+func replaceGroup(c *call) error {
+	v, doc, err := c.document(scim.GroupType(), longestGroup)
+	if err != nil {
+		return err
+	}
+	change := store.GroupChange{
+		Attributes: func(scim.Resource) (scim.Resource, []scim.Note, error) { return doc.Resource, doc.Notes, nil },
+		Members:    replacement(doc),
+	}
+	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), change)
+	if err != nil {
+		return err
+	}
+	return c.written(http.StatusOK, group, v)
+}
+
+func replacement(doc scim.Document) []scim.MemberOp {
+	switch {
+	case !doc.HasMembers:
+		return nil
+	case len(doc.Members) == 0:
+		return []scim.MemberOp{{Kind: scim.RemoveAll}}
+	}
+	return []scim.MemberOp{{Kind: scim.ReplaceMembers, Members: doc.Members}}
+}
+
+// patchGroup answers PATCH /Groups/{id} (RFC 7644 §3.5.2) with 204 and no
+// member list (Q103), or with 200 where the client names the attributes that
+// it wants to see.
+func patchGroup(c *call) error {
+	v, patch, err := c.patch(scim.GroupType(), longestGroup)
+	if err != nil {
+		return err
+	}
+	change := store.GroupChange{Members: patch.Members()}
+	if patch.ChangesAttributes() {
+		change.Attributes = func(old scim.Resource) (scim.Resource, []scim.Note, error) {
+			return patch.Apply(scim.GroupType(), old)
+		}
+	}
+	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), change)
+	if err != nil {
+		return err
+	}
+	if !v.named {
+		c.answer.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return c.written(http.StatusOK, group, v)
+}
+
+// written answers a group that has just been written. Where members are shown
+// they are read back; if that fails the write is still a fact, and is answered
+// without them.
+func (c *call) written(status int, group store.Group, v view) error {
+	if v.rows != nil && group.Members == nil {
+		if fresh, err := c.dir.Group(c.context(), group.ID.String(), true); err == nil {
+			group = fresh
+		}
+	}
+	return c.one(status, groupResource(group), v)
+}
+
+// deleteGroup answers DELETE /Groups/{id} (RFC 7644 §3.6).
+func deleteGroup(c *call) error {
+	if err := c.dir.DeleteGroup(c.context(), c.id(), c.ifMatch()); err != nil {
+		return err
+	}
+	c.answer.WriteHeader(http.StatusNoContent)
+	return nil
+}
