@@ -19,7 +19,9 @@ const upstreamScope = "openid profile"
 // Begin takes over a browser whose authorization request holds: it finds the
 // organisation and sends the browser to its identity provider, or shows a page.
 // params are the request's parameters; tenant, connection and login_hint say
-// whose the person is, prompt and max_age are passed on.
+// whose the person is; prompt and max_age are passed on, and the auth_time that comes
+// back goes into the ID Token, where the application compares it (OpenID Connect Core
+// §3.1.3.7, 13).
 func (l *Login) Begin(w http.ResponseWriter, r *http.Request, request store.SignInRequest, params url.Values) {
 	a := &attempt{client: request.ClientID}
 	if err := l.begin(w, r, a, request, params); err != nil {
