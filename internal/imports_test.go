@@ -73,6 +73,7 @@ var theirs = map[string][]string{
 	"github.com/google/go-cmp":          {},
 	"pgregory.net/rapid":                {},
 	"golang.org/x/tools":                {}, // txtar
+	"github.com/scim2/filter-parser/v2": {}, // an oracle for differential tests
 	"github.com/rogpeppe/go-internal":   {},
 	"github.com/anishathalye/porcupine": {},
 	"go.uber.org/goleak":                {},

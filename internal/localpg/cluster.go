@@ -49,6 +49,7 @@ type Cluster struct {
 	binaries binaries
 	socket   string // the folder of the socket
 	lock     *os.File
+	stopped  bool // the lock is given back
 	pid      int
 	server   *os.Process   // nil for an attached cluster
 	exited   chan struct{} // closed when server has ended
@@ -84,8 +85,11 @@ func Start(ctx context.Context, config Config) (*Cluster, error) {
 func Attach(dir string) (*Cluster, error) {
 	data := filepath.Join(dir, "data")
 	file, err := readPidFile(data)
-	if err != nil || !file.ready {
-		return nil, fmt.Errorf("local PostgreSQL: no server runs in %s", dir)
+	if err != nil {
+		return nil, fmt.Errorf("local PostgreSQL: no server to attach to in %s: %w", dir, err)
+	}
+	if !file.ready {
+		return nil, fmt.Errorf("local PostgreSQL: the server in %s is starting or stopping", dir)
 	}
 	b, err := chooseBinaries(findBinaries(), data)
 	if err != nil {
@@ -102,7 +106,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.initialise(ctx); err != nil {
 		return err
 	}
-	if err := stopOrphan(ctx, c.folder.data()); err != nil {
+	if err := stopOrphan(ctx, c.folder); err != nil {
 		return err
 	}
 	if c.socket, err = c.folder.openSocket(); err != nil {
@@ -237,11 +241,16 @@ func environment() []string {
 
 // Stop ends the server in order: open transactions are rolled back, what was
 // committed is on disk. When ctx ends first, the server is stopped at once and
-// recovers at the next Start; that is no error, the data is safe either way.
+// recovers at the next Start; that is no error, the data is safe either way. A second
+// Stop does nothing.
 func (c *Cluster) Stop(ctx context.Context) error {
+	if c.stopped {
+		return nil
+	}
 	if err := c.end(ctx, syscall.SIGINT); err != nil {
 		return err
 	}
+	c.stopped = true
 	err := errors.Join(c.folder.removeSocket(), c.lock.Close())
 	if c.lifeline != nil {
 		err = errors.Join(err, c.lifeline.Close())
@@ -254,8 +263,12 @@ func (c *Cluster) Stop(ctx context.Context) error {
 func (c *Cluster) Kill(ctx context.Context) error { return c.end(ctx, syscall.SIGKILL) }
 
 // Restart starts the server again after Kill or a crash, or stops it first if it
-// runs. The URLs stay the same.
+// runs. The URLs stay the same. After Stop the folder may be another program's, and
+// Restart fails.
 func (c *Cluster) Restart(ctx context.Context) error {
+	if c.stopped {
+		return fmt.Errorf("local PostgreSQL: %s was given back by Stop: use Start", c.folder.path)
+	}
 	if err := c.end(ctx, syscall.SIGINT); err != nil {
 		return err
 	}

@@ -88,15 +88,18 @@ func (f folder) lock() (*os.File, error) {
 		file.Close()
 		return nil, fmt.Errorf("%w: %s is held by process %s: stop that one first, or choose another folder", ErrInUse, f.path, strings.TrimSpace(string(holder)))
 	}
-	return file, errors.Join(
-		f.user.own(path),
-		file.Truncate(0),
-		writeAt(file, fmt.Sprintln(os.Getpid())))
+	if err := errors.Join(f.user.own(path), sign(file)); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
-func writeAt(file *os.File, text string) error {
-	_, err := file.WriteAt([]byte(text), 0)
-	return err
+// sign writes into the lock's file whose it is, for the one who is refused.
+func sign(lock *os.File) error {
+	err := lock.Truncate(0)
+	_, writeErr := fmt.Fprintln(lock, os.Getpid())
+	return errors.Join(err, writeErr)
 }
 
 // openLog opens the log for appending, after putting a long one aside.

@@ -55,10 +55,11 @@ func parsePidFile(text string) (pidFile, error) {
 
 func pidPath(data string) string { return filepath.Join(data, "postmaster.pid") }
 
-// stopOrphan stops the server that an earlier program left running in data, if
+// stopOrphan stops the server that an earlier program left running in the folder, if
 // there is one, and makes the pid file of one that was killed harmless. The caller
 // holds the folder's lock, so no living program needs that server.
-func stopOrphan(ctx context.Context, data string) error {
+func stopOrphan(ctx context.Context, f folder) error {
+	data := f.data()
 	file, err := readPidFile(data)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -67,7 +68,7 @@ func stopOrphan(ctx context.Context, data string) error {
 		return err
 	}
 	if !isServerOf(file.pid, data) {
-		return disown(data)
+		return disown(f)
 	}
 	if err := syscall.Kill(file.pid, syscall.SIGINT); err != nil && err != syscall.ESRCH {
 		return fmt.Errorf("stop PostgreSQL (process %d) that was left running in %s: %w", file.pid, data, err)
@@ -91,19 +92,19 @@ func isServerOf(pid int, data string) bool {
 
 // disown replaces the process in the pid file by one that cannot exist: PostgreSQL
 // would take any living process of that number for its server and not start. The
-// file itself stays, because by its other lines PostgreSQL finds out whether a
-// process of the dead server still uses the shared memory.
-func disown(data string) error {
-	text, err := os.ReadFile(pidPath(data))
+// rest of the file stays, because by it PostgreSQL finds out whether a process of
+// the dead server still uses the shared memory.
+func disown(f folder) error {
+	text, err := os.ReadFile(pidPath(f.data()))
 	if err != nil {
 		return err
 	}
 	_, rest, _ := strings.Cut(string(text), "\n")
-	file, err := os.OpenFile(pidPath(data), os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
+	harmless := pidPath(f.data()) + ".new"
+	if err := os.WriteFile(harmless, fmt.Appendf(nil, "%d\n%s", math.MaxInt32, rest), 0o600); err != nil {
 		return err
 	}
-	return errors.Join(writeAt(file, fmt.Sprintf("%d\n%s", math.MaxInt32, rest)), file.Close())
+	return errors.Join(f.user.own(harmless), os.Rename(harmless, pidPath(f.data())))
 }
 
 // waitFor returns once done holds or the context ends.
