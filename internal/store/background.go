@@ -1,0 +1,226 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/rolemap"
+	"github.com/muster-id/muster/internal/store/log"
+)
+
+const (
+	poll       = 200 * time.Millisecond // of what this process has woken
+	sweep      = 30 * time.Second       // of every tenant: what another process left behind
+	staleBatch = 200                    // people derived in one transaction
+)
+
+// woke remembers that the tenant has a change without a number. It never
+// blocks: what does not fit is found by the sweep.
+func (s *Store) woke(tenant uuid.UUID) {
+	select {
+	case s.wake <- tenant:
+	default:
+	}
+}
+
+// Run does the background work until ctx ends: it numbers changes, writes the
+// assignments of stale people, and notes when credentials were last used.
+// Several processes may run it at once.
+func (s *Store) Run(ctx context.Context) error {
+	tick, every := time.NewTicker(poll), time.NewTicker(sweep)
+	defer tick.Stop()
+	defer every.Stop()
+	pending := map[uuid.UUID]bool{}
+	s.addAll(ctx, pending)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case tenant := <-s.wake:
+			pending[tenant] = true
+		case <-tick.C:
+			s.tend(ctx, pending)
+		case <-every.C:
+			s.addAll(ctx, pending)
+			s.flushUsage(ctx)
+			s.expire(ctx)
+		}
+	}
+}
+
+// addAll adds every tenant.
+func (s *Store) addAll(ctx context.Context, pending map[uuid.UUID]bool) {
+	tenants, err := s.Vendor("").Tenants(ctx)
+	if err != nil {
+		s.complain(ctx, "list tenants", err)
+	}
+	for _, t := range tenants {
+		pending[t.ID] = true
+	}
+}
+
+// tend visits each tenant once: fair, and one Directory at a time.
+func (s *Store) tend(ctx context.Context, pending map[uuid.UUID]bool) {
+	begun := time.Now()
+	for tenant := range pending {
+		delete(pending, tenant)
+		err := s.vendorTransactQuietly(ctx, tenant, func(tx pgx.Tx) error {
+			_, err := log.Number(ctx, tx, tenant)
+			return err
+		})
+		if err != nil {
+			s.complain(ctx, "number changes", err)
+			continue
+		}
+		more, err := s.deriveStale(ctx, tenant)
+		if err != nil {
+			s.complain(ctx, "derive stale roles", err)
+		}
+		if more {
+			pending[tenant] = true
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+	if s.metrics.Lag != nil {
+		s.metrics.Lag(time.Since(begun))
+	}
+}
+
+func (s *Store) complain(ctx context.Context, what string, err error) {
+	if ctx.Err() == nil {
+		s.log.WarnContext(ctx, "background: "+what, "error", err)
+	}
+}
+
+// deriveStale writes the assignments of the next people whose rules, groups or
+// day have changed under them. Nobody waits for it: readers evaluate a stale
+// person in memory.
+func (s *Store) deriveStale(ctx context.Context, tenant uuid.UUID) (more bool, err error) {
+	dir := &Directory{store: s, tenant: tenant, actor: "muster"}
+	if err := dir.loadSettings(ctx, true); err != nil || dir.settings.fault != nil {
+		return false, err
+	}
+	err = dir.retryRules(ctx, func() error {
+		return s.transact(ctx, func(tx *transaction) error {
+			people, err := dir.lockStale(tx)
+			if err != nil || len(people) == 0 {
+				more = false
+				return err
+			}
+			more = len(people) == staleBatch
+			return tx.commit(func(b *pgx.Batch) { dir.saveStale(ctx, b, people) })
+		})
+	})
+	if more {
+		s.woke(tenant)
+	}
+	return more, err
+}
+
+func (dir *Directory) lockStale(tx *transaction) (map[uuid.UUID]*person, error) {
+	c := &groupChange{dir: dir, tx: tx, people: map[uuid.UUID]*person{}}
+	err := tx.open(func(b *pgx.Batch) {
+		dir.enterCurrent(b)
+		b.Queue(`select `+personColumns+` from users u
+			where u.tenant_id = $1 and u.deleted_at is null and u.active
+			and (u.derived is distinct from $2 or u.derived_until < now())
+			order by u.id limit $3 for no key update skip locked`, dir.tenant, dir.settings.derivation, staleBatch).Query(c.collectPeople)
+	})
+	if err != nil || len(c.people) == 0 {
+		return nil, err
+	}
+	ids := make([]uuid.UUID, 0, len(c.people))
+	for id := range c.people {
+		ids = append(ids, id)
+	}
+	b := &pgx.Batch{}
+	queueGroups(b, dir.tenant, ids, func(user uuid.UUID, g rolemap.Group) { c.addGroup(user, g) })
+	queueHeld(b, dir.tenant, ids, c.addHeld)
+	return c.people, tx.send(b)
+}
+
+func (dir *Directory) saveStale(ctx context.Context, b *pgx.Batch, people map[uuid.UUID]*person) {
+	var d delta
+	var w settled
+	effects := map[string]log.Effect{}
+	for id, p := range people {
+		r := dir.settings.derive(ctx, p)
+		lost := d.move(p, r.wanted)
+		w.add(dir.settings, p, r, lost)
+		if e := effect(p.held, r.wanted); e.Any() {
+			effects[id.String()] = e
+		}
+	}
+	w.queue(b, dir.tenant, dir.settings.derivation)
+	if len(d.addedUsers)+len(d.endedUsers) > 0 {
+		change := dir.change(uuid.Nil, dir.tenant, "roles.derived", 0, []byte(`{}`))
+		change.Request, change.Roles = newID(), effects
+		log.Queue(b, change)
+		d.queue(b, dir.tenant)
+	}
+}
+
+// A usage remembers when credentials were used, to be written now and then.
+type usage struct {
+	mu   sync.Mutex
+	last map[uuid.UUID]usedCredential
+}
+
+type usedCredential struct {
+	tenant uuid.UUID
+	at     time.Time
+}
+
+func (u *usage) note(c credential) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.last == nil {
+		u.last = map[uuid.UUID]usedCredential{}
+	}
+	u.last[c.id] = usedCredential{tenant: c.tenant, at: time.Now()}
+}
+
+// flushUsage writes the last uses seen since the previous flush.
+func (s *Store) flushUsage(ctx context.Context) {
+	s.used.mu.Lock()
+	last := s.used.last
+	s.used.last = nil
+	s.used.mu.Unlock()
+	for id, use := range last {
+		err := s.vendorTransactQuietly(ctx, use.tenant, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `
+				update credentials set last_used_at = $3
+				where tenant_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3)`, use.tenant, id, use.at)
+			return err
+		})
+		if err != nil {
+			s.complain(ctx, "note the use of a credential", err)
+		}
+	}
+}
+
+// expire deletes what nobody can use any more: sign-ins and codes a day old.
+func (s *Store) expire(ctx context.Context) {
+	tenants, err := s.Vendor("").Tenants(ctx)
+	if err != nil {
+		s.complain(ctx, "list tenants", err)
+	}
+	for _, t := range tenants {
+		err := s.vendorTransactQuietly(ctx, t.ID, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `delete from sign_ins where tenant_id = $1 and expires_at < now() - interval '1 day'`, t.ID)
+			if err == nil {
+				_, err = tx.Exec(ctx, `delete from codes where tenant_id = $1 and expires_at < now() - interval '1 day'`, t.ID)
+			}
+			return err
+		})
+		if err != nil {
+			s.complain(ctx, "expire", err)
+		}
+	}
+}

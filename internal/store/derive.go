@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/rolemap"
+)
+
+// maxDerived is how many people one change derives at once. A change that
+// touches more marks them stale instead; until the background pass has written
+// their assignments, every reader evaluates them in memory.
+const maxDerived = 500
+
+// A roles is what a person's facts make of the tenant's rules.
+type roles struct {
+	wanted []assignment
+	until  *time.Time // when time alone changes them
+	faults []rolemap.Fault
+}
+
+// derive evaluates the tenant's rules for a person. Who may hold nothing, and
+// whose rules cannot be read, gets nothing.
+func (set *settings) derive(ctx context.Context, p *person) roles {
+	if set.program == nil || !p.mayHold() {
+		return roles{}
+	}
+	derived := set.program.Derive(ctx, set.view(p), date(p.now))
+	r := roles{faults: derived.Faults}
+	for _, a := range derived.Assignments {
+		r.wanted = append(r.wanted, assignment{
+			Role: a.Role, Scope: a.Scope, Rule: a.Cause.Rule, RuleSet: set.version, Facts: string(marshal(a.Cause.Facts)),
+		})
+	}
+	if set.program.ReadsToday() {
+		midnight := p.now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+		r.until = &midnight
+	}
+	return r
+}
+
+// view is the person as rules see it: groups of the connections that count.
+func (set *settings) view(p *person) rolemap.Person {
+	var groups []rolemap.Group
+	for _, g := range p.groups {
+		if id, err := uuid.Parse(g.Connection); err == nil && set.counted[id] {
+			g.Connection = set.connections[id].name
+			groups = append(groups, g)
+		}
+	}
+	return rolemap.Person{ID: p.id.String(), User: p.resource, Active: p.active, Groups: groups}
+}
+
+// queueGroups reads every group that the named users are in, directly or
+// through nesting, into add.
+func queueGroups(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, g rolemap.Group)) {
+	b.Queue(`
+		with recursive held as (
+			select m.member_user as user_id, m.group_id from memberships m
+			where m.tenant_id = $1 and m.member_user = any($2)
+			union
+			select held.user_id, m.group_id from held
+			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
+		)
+		select held.user_id, g.id::text, coalesce(g.external_id, ''), g.display_name, g.connection_id::text
+		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
+		order by g.id`, tenant, users).Query(func(rows pgx.Rows) error {
+		var user uuid.UUID
+		var g rolemap.Group
+		_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.ExternalID, &g.DisplayName, &g.Connection}, func() error {
+			add(user, g)
+			return nil
+		})
+		return err
+	})
+}
+
+// queueHeld reads the assignments that the named users hold now into add.
+func queueHeld(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, a assignment)) {
+	b.Queue(`
+		select user_id, role, scope, rule, rule_set, facts
+		from assignments
+		where tenant_id = $1 and user_id = any($2) and until_change is null
+		order by user_id, role, scope, rule`, tenant, users).Query(func(rows pgx.Rows) error {
+		var user uuid.UUID
+		var a assignment
+		_, err := pgx.ForEachRow(rows, []any{&user, &a.Role, &a.Scope, &a.Rule, &a.RuleSet, &a.Facts}, func() error {
+			add(user, a)
+			return nil
+		})
+		return err
+	})
+}
+
+// A delta collects what becomes of the assignments of one or many people, to
+// be written by two statements whatever their number.
+type delta struct {
+	endedUsers, addedUsers, connections             []uuid.UUID
+	endedRoles, endedScopes, endedRules             []string
+	addedRoles, addedScopes, addedRules, addedFacts []string
+	version                                         int64
+}
+
+// move records the step from held to wanted for one person, and reports
+// whether a role was taken away.
+func (d *delta) move(p *person, wanted []assignment) (lost bool) {
+	for _, a := range p.held {
+		if !slices.Contains(wanted, a) {
+			d.endedUsers = append(d.endedUsers, p.id)
+			d.endedRoles = append(d.endedRoles, a.Role)
+			d.endedScopes = append(d.endedScopes, a.Scope)
+			d.endedRules = append(d.endedRules, a.Rule)
+		}
+	}
+	for _, a := range wanted {
+		if !slices.Contains(p.held, a) {
+			d.addedUsers = append(d.addedUsers, p.id)
+			d.connections = append(d.connections, p.connection)
+			d.addedRoles = append(d.addedRoles, a.Role)
+			d.addedScopes = append(d.addedScopes, a.Scope)
+			d.addedRules = append(d.addedRules, a.Rule)
+			d.addedFacts = append(d.addedFacts, a.Facts)
+			d.version = a.RuleSet
+		}
+	}
+	return len(without(p.held, wanted)) > 0
+}
+
+// queue writes the delta under the change that was queued before it.
+func (d *delta) queue(b *pgx.Batch, tenant uuid.UUID) {
+	if len(d.endedUsers) > 0 {
+		b.Queue(`
+			update assignments a set until_change = currval('change_n')
+			from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) as gone(user_id, role, scope, rule)
+			where a.tenant_id = $1 and a.user_id = gone.user_id and a.role = gone.role
+			and a.scope = gone.scope and a.rule = gone.rule and a.until_change is null`,
+			tenant, d.endedUsers, d.endedRoles, d.endedScopes, d.endedRules)
+	}
+	if len(d.addedUsers) > 0 {
+		b.Queue(`
+			insert into assignments (tenant_id, connection_id, user_id, role, scope, rule, facts, rule_set, from_change)
+			select $1, connection_id, user_id, role, scope, rule, facts, $8, currval('change_n')
+			from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
+				as new(connection_id, user_id, role, scope, rule, facts)`,
+			tenant, d.connections, d.addedUsers, d.addedRoles, d.addedScopes, d.addedRules, d.addedFacts, d.version)
+	}
+}

@@ -1,0 +1,222 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/registry"
+)
+
+// everyConnection is what muster.connection holds where a Directory is not
+// narrowed to one connection.
+const everyConnection = "all"
+
+// A Request is the HTTP request or command on whose behalf a Directory acts.
+// Its ID stands in everything that is written, and tells after an unclear
+// commit whether it happened.
+type Request struct {
+	ID     uuid.UUID
+	Method string
+	Path   string
+}
+
+// A Directory is one tenant's users, groups and rules, as seen by one
+// credential: the receiver of everything that reads or changes tenant data.
+// A SCIM credential's Directory sees its own connection only.
+type Directory struct {
+	store      *Store
+	tenant     uuid.UUID
+	slug       string
+	connection uuid.UUID // uuid.Nil: every connection (admins)
+	credential uuid.UUID // uuid.Nil: an admin, who is not verified here
+	actor      string
+	request    Request
+	settings   *settings
+}
+
+// A credential is what never changes about a token.
+type credential struct {
+	tenant, connection, id uuid.UUID
+	slug, name             string
+}
+
+// SCIM answers the Directory of a SCIM token at the tenant's address. An
+// unknown tenant and a token that does not open it answer alike,
+// ErrUnauthenticated. Whether the token still holds is verified in the
+// transaction of every use.
+func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Directory, error) {
+	if len(token) != len(registry.SCIMPrefix)+registry.SecretLength || !strings.HasPrefix(token, registry.SCIMPrefix) {
+		return nil, ErrUnauthenticated
+	}
+	key := sha256.Sum256([]byte(token))
+	known, ok := s.credentials.Load(key)
+	if !ok {
+		found, err := s.findCredential(ctx, tenant, key)
+		if err != nil {
+			return nil, err
+		}
+		s.credentials.Store(key, found)
+		known = found
+	}
+	c := known.(credential)
+	if c.slug != tenant {
+		return nil, ErrUnauthenticated
+	}
+	dir := &Directory{
+		store: s, tenant: c.tenant, slug: c.slug, connection: c.connection, credential: c.id,
+		actor: "scim:" + c.name, request: r,
+	}
+	s.used.note(c)
+	return dir, dir.loadSettings(ctx, false)
+}
+
+// findCredential looks a token up by its hash, within the tenant named in the
+// address and nowhere else.
+func (s *Store) findCredential(ctx context.Context, slug string, key [sha256.Size]byte) (credential, error) {
+	tenant, err := s.tenantID(ctx, slug)
+	if errors.Is(err, ErrNotFound) {
+		return credential{}, ErrUnauthenticated
+	}
+	if err != nil {
+		return credential{}, err
+	}
+	c := credential{tenant: tenant, slug: slug}
+	b := &pgx.Batch{}
+	nameTenant(b, tenant.String(), everyConnection)
+	b.Queue(`
+		select k.id, k.connection_id, c.name || '/' || k.name
+		from credentials k
+		join connections c on c.tenant_id = k.tenant_id and c.id = k.connection_id
+		where k.tenant_id = $1 and k.hash = $2 and k.kind = 'scim'`, tenant, key[:]).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&c.id, &c.connection, &c.name) })
+	err = s.read(ctx, b)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return credential{}, ErrUnauthenticated
+	}
+	return c, err
+}
+
+// tenantID answers the id of the tenant with the given slug. Slugs are never
+// reused, so it is asked once.
+func (s *Store) tenantID(ctx context.Context, slug string) (uuid.UUID, error) {
+	if id, ok := s.slugs.Load(slug); ok {
+		return id.(uuid.UUID), nil
+	}
+	var id uuid.UUID
+	err := s.pool.QueryRow(ctx, `select id from tenants where slug = $1`, slug).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return uuid.Nil, ErrNotFound
+	}
+	if err != nil {
+		return uuid.Nil, readError(ctx, err)
+	}
+	s.slugs.Store(slug, id)
+	return id, nil
+}
+
+// Admin answers the Directory of a tenant for an admin: every connection. The
+// caller has authenticated the actor.
+func (s *Store) Admin(ctx context.Context, tenant, actor string, r Request) (*Directory, error) {
+	id, err := s.tenantID(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	dir := &Directory{store: s, tenant: id, slug: tenant, actor: actor, request: r}
+	return dir, dir.loadSettings(ctx, true)
+}
+
+// WithConnection narrows an admin's Directory to one connection.
+func (dir *Directory) WithConnection(name string) (*Directory, error) {
+	for id, c := range dir.settings.connections {
+		if c.name == name {
+			narrowed := *dir
+			narrowed.connection = id
+			return &narrowed, nil
+		}
+	}
+	return nil, ErrNotFound
+}
+
+// Profile is how the connection's requests are read.
+func (dir *Directory) Profile() scim.Profile {
+	if c, ok := dir.settings.connections[dir.connection]; ok {
+		return c.profile
+	}
+	return scim.Lenient
+}
+
+// Tenant is the slug of the Directory's tenant.
+func (dir *Directory) Tenant() string { return dir.slug }
+
+// Enter verifies the credential now, in one round trip. A door calls it before
+// it refuses a request that no other call has preceded.
+func (dir *Directory) Enter(ctx context.Context) error {
+	b := &pgx.Batch{}
+	dir.enter(b)
+	return dir.store.read(ctx, b)
+}
+
+// enter queues the statement by which every transaction of the Directory
+// begins: name the tenant and the connection, verify the credential.
+func (dir *Directory) enter(b *pgx.Batch) { dir.enterExpecting(b, nil) }
+
+// enterCurrent is enter for a change that derives roles: it also fails where
+// the rules this Directory holds are no longer the tenant's.
+func (dir *Directory) enterCurrent(b *pgx.Batch) { dir.enterExpecting(b, &dir.settings.derivation) }
+
+func (dir *Directory) enterExpecting(b *pgx.Batch, derivation *int64) {
+	if dir.credential == uuid.Nil {
+		connection := everyConnection
+		if dir.connection != uuid.Nil {
+			connection = dir.connection.String()
+		}
+		nameTenant(b, dir.tenant.String(), connection)
+		if derivation != nil {
+			b.Queue(`select expect($1, $2)`, dir.tenant, *derivation)
+		}
+		return
+	}
+	b.Queue(`select enter($1, $2, $3, $4)`, dir.tenant, dir.connection, dir.credential, derivation)
+}
+
+// retryRules runs change, and once more with fresh settings where the rules
+// had changed under it.
+func (dir *Directory) retryRules(ctx context.Context, change func() error) error {
+	err := change()
+	for range tries - 1 {
+		if state(err) != stateOtherRules {
+			break
+		}
+		if err := dir.loadSettings(ctx, true); err != nil {
+			return err
+		}
+		err = change()
+	}
+	return err
+}
+
+// parseID reads an id of ours; anything else is no id.
+func parseID(id string) (uuid.UUID, error) {
+	if len(id) != 36 {
+		return uuid.Nil, ErrNotFound
+	}
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return uuid.Nil, ErrNotFound
+	}
+	return parsed, nil
+}
+
+// newID returns a UUIDv7: ids sort by the time they were made, which is the
+// order of lists.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+// date is the day for which rules that read `today` are evaluated.
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }

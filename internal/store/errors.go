@@ -1,0 +1,45 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What the store answers when it is not a value. Doors translate these; every
+// other error is ours to explain and is answered as a bare 500.
+var (
+	// ErrNotFound: no such living resource for this Directory. Another
+	// tenant's or connection's id looks the same.
+	ErrNotFound = errors.New("not found")
+	// ErrUnauthenticated: the credential is unknown, expired or revoked, its
+	// connection disabled or its tenant suspended. Which one is not said.
+	ErrUnauthenticated = errors.New("not authenticated")
+	// ErrStale: If-Match names another version than the present one.
+	ErrStale = errors.New("the version has changed")
+	// ErrUnknownOutcome: a commit was sent and nobody knows whether it
+	// happened and will last. Never acknowledge; the client asks again.
+	ErrUnknownOutcome = errors.New("the outcome of the commit is not known")
+	// ErrUnavailable: the database could not be asked; nothing was changed.
+	ErrUnavailable = errors.New("the database is not available")
+	// ErrTooMany: a filter ran longer than the statement timeout.
+	ErrTooMany = errors.New("the query takes too long")
+	// ErrNotYet: the position asked for is not visible here.
+	ErrNotYet = errors.New("the position is not visible yet")
+	// ErrInvalidGrant: the code is unknown, used, expired or not this client's.
+	ErrInvalidGrant = errors.New("invalid grant")
+)
+
+// A TakenError says that a unique attribute's value belongs to another living
+// resource of the connection.
+type TakenError struct{ Attribute string }
+
+func (e *TakenError) Error() string { return e.Attribute + " is taken" }
+
+// An ArgumentError is a mistake in what an admin asked for, in words for them.
+type ArgumentError struct{ Message string }
+
+func (e *ArgumentError) Error() string { return e.Message }
+
+func badArgument(format string, args ...any) error {
+	return &ArgumentError{Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,198 @@
+package filter_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
+
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/filter"
+)
+
+// Whatever the filter and whoever the people, PostgreSQL finds whom Match finds.
+func TestPostgresFindsWhatMatchFinds(t *testing.T) {
+	conn := connect(t)
+	answered, found := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		ctx := context.Background()
+		tx, err := conn.Begin(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback(ctx)
+		d := drawDirectory(t)
+		d.insert(t, tx)
+		for range 10 {
+			rt := rapid.SampledFrom([]*scim.ResourceType{scim.UserType(), scim.UserType(), scim.GroupType()}).Draw(t, "type")
+			f := drawBound(t, rt)
+			if f == nil {
+				continue
+			}
+			want := d.matching(rt, f)
+			if diff := cmp.Diff(want, d.query(t, tx, rt, f)); diff != "" {
+				t.Fatalf("%s %s: Match finds -, PostgreSQL finds +\n%s\n%s", rt.Name, f, diff, d)
+			}
+			answered++
+			found += len(want)
+		}
+	})
+	if answered == 0 || found == 0 {
+		t.Errorf("%d filters were legal and found %d resources", answered, found)
+	}
+	t.Logf("%d filters found %d resources", answered, found)
+}
+
+// directory is a few users and groups, some of them deleted.
+type directory struct{ users, groups []*record }
+
+type record struct {
+	resource scim.Resource
+	common   scim.Common
+	deleted  bool
+}
+
+func (d directory) records(rt *scim.ResourceType) []*record {
+	if rt.Name == "Group" {
+		return d.groups
+	}
+	return d.users
+}
+
+func (d directory) matching(rt *scim.ResourceType, f *scim.Filter) []string {
+	ids := []string{}
+	for _, r := range d.records(rt) {
+		if !r.deleted && f.Match(rt, r.resource, r.common) {
+			ids = append(ids, r.common.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (d directory) query(t rapid.TB, tx pgx.Tx, rt *scim.ResourceType, f *scim.Filter) []string {
+	q, err := filter.Compile(f, rt, 2)
+	if err != nil {
+		t.Fatalf("%s: %v", f, err)
+	}
+	from := "users u where u.deleted_at is null and u.connection_id = $1 and "
+	if rt.Name == "Group" {
+		from = "groups g where g.deleted_at is null and g.connection_id = $1 and "
+	}
+	sql := "select id::text from " + from + q.Where + " order by id"
+	rows, err := tx.Query(context.Background(), sql, append([]any{connection}, q.Args...)...)
+	if err != nil {
+		t.Fatalf("%s: %s %q: %v", f, q.Where, q.Args, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("%s: %s %q: %v", f, q.Where, q.Args, err)
+	}
+	// A condition is never null, so that its negation finds everybody else.
+	var nulls int
+	sql = "select count(*) from " + from + "(" + q.Where + ") is null"
+	if err := tx.QueryRow(context.Background(), sql, append([]any{connection}, q.Args...)...).Scan(&nulls); err != nil || nulls > 0 {
+		t.Fatalf("%s: %d times null, %v: %s", f, nulls, err, q.Where)
+	}
+	return append([]string{}, ids...)
+}
+
+func (d directory) String() string {
+	var b strings.Builder
+	for _, rt := range []*scim.ResourceType{scim.UserType(), scim.GroupType()} {
+		for _, r := range d.records(rt) {
+			fmt.Fprintf(&b, "%s %+v deleted=%t\n\t%s\n", rt.Name, r.common, r.deleted, scim.AppendJSON(nil, rt, r.resource))
+		}
+	}
+	return b.String()
+}
+
+func (d directory) insert(t rapid.TB, tx pgx.Tx) {
+	b := &pgx.Batch{}
+	for _, u := range d.users {
+		queueUser(b, u)
+	}
+	for _, g := range d.groups {
+		b.Queue(`
+			insert into groups (tenant_id, connection_id, id, display_name, display_name_key, external_id,
+				created_at, modified_at, deleted_at, resource, search)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			tenant, connection, g.common.ID, g.resource["displayName"], scim.Fold(g.resource["displayName"].(string)), g.resource["externalId"],
+			g.common.Created, g.common.LastModified, g.deletedAt(),
+			string(scim.AppendJSON(nil, scim.GroupType(), g.resource)), string(scim.SearchJSON(nil, scim.GroupType(), g.resource)))
+	}
+	for _, g := range d.groups {
+		for _, m := range g.common.Members {
+			queueMember(b, g.common.ID, m)
+		}
+	}
+	if err := tx.SendBatch(context.Background(), b).Close(); err != nil {
+		t.Fatal(err)
+	}
+	d.link()
+}
+
+func queueUser(b *pgx.Batch, u *record) {
+	rt := scim.UserType()
+	b.Queue(`
+		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active,
+			created_at, modified_at, deleted_at, resource, search)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		tenant, connection, u.common.ID, scim.Fold(u.resource["userName"].(string)), u.resource["externalId"], u.common.Active,
+		u.common.Created, u.common.LastModified, u.deletedAt(),
+		string(scim.AppendJSON(nil, rt, u.resource)), string(scim.SearchJSON(nil, rt, u.resource)))
+	emails, _ := u.resource["emails"].([]any)
+	for _, e := range emails {
+		if address, ok := e.(map[string]any)["value"].(string); ok {
+			b.Queue(`
+				insert into user_values (tenant_id, connection_id, attribute, value_key, user_id)
+				values ($1, $2, 'emails.value', $3, $4)
+				on conflict do nothing`, tenant, connection, scim.Fold(address), u.common.ID)
+		}
+	}
+}
+
+func queueMember(b *pgx.Batch, group string, m scim.Member) {
+	column := "member_user"
+	if m.Type == "Group" {
+		column = "member_group"
+	}
+	b.Queue(`
+		insert into memberships (tenant_id, connection_id, group_id, `+column+`)
+		values ($1, $2, $3, $4)`, tenant, connection, group, m.Value)
+}
+
+func (r *record) deletedAt() any {
+	if r.deleted {
+		return r.common.LastModified
+	}
+	return nil
+}
+
+// link drops what is deleted from groups and members, and tells users their groups.
+func (d directory) link() {
+	gone := map[string]bool{}
+	people := map[string]*record{}
+	for _, r := range slices.Concat(d.users, d.groups) {
+		gone[r.common.ID] = r.deleted
+		people[r.common.ID] = r
+	}
+	for _, g := range d.groups {
+		g.common.Members = slices.DeleteFunc(g.common.Members, func(m scim.Member) bool { return gone[m.Value] })
+		for _, m := range g.common.Members {
+			if m.Type == "User" && !g.deleted {
+				u := people[m.Value]
+				u.common.Groups = append(u.common.Groups, scim.Member{Value: g.common.ID, Type: "direct"})
+			}
+		}
+	}
+}
+
+// epoch and its neighbours are what drawn dates are near to.
+var epoch = time.Date(2024, 2, 29, 23, 59, 59, 999_999_000, time.UTC)

@@ -1,0 +1,200 @@
+package filter_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/muster-id/muster/internal/scim"
+)
+
+// words are few, so that filters meet values; and hard: wildcards, escapes,
+// letters that fold to more than one, compose or sort apart in collations.
+var words = []string{
+	"", "a", "A", "aB", "ab", "a%", "a_b", `a\`, `\`, "'", `"`, "$1", "work", "Home", "true", "5", "10", "Z", "z", "_",
+	"ß", "SS", "İ", "ſ", "ﬁ", "é", "e\u0301", "É", "Å", "K", "ａ", "日本", "🎪", "a b", " a", "null", "{}", "User", "group", "direct",
+	scim.UserSchema, scim.EnterpriseSchema, userID(0), groupID(0), strings.ToUpper(userID(1)),
+}
+
+func userID(n int) string  { return fmt.Sprintf("0f9c5e1e-0000-7000-8000-%012x", 0xa00+n) }
+func groupID(n int) string { return fmt.Sprintf("0f9c5e1e-0000-7000-8000-%012x", 0xb00+n) }
+
+func drawDirectory(t *rapid.T) directory {
+	var d directory
+	for i := range rapid.IntRange(1, 6).Draw(t, "users") {
+		d.users = append(d.users, drawRecord(t, scim.UserType(), userID(i)))
+	}
+	for i := range rapid.IntRange(0, 4).Draw(t, "groups") {
+		d.groups = append(d.groups, drawRecord(t, scim.GroupType(), groupID(i)))
+	}
+	for _, g := range d.groups {
+		for _, u := range d.users {
+			if rapid.Bool().Draw(t, "member") {
+				g.common.Members = append(g.common.Members, scim.Member{Value: u.common.ID, Type: "User"})
+			}
+		}
+		if other := rapid.SampledFrom(d.groups).Draw(t, "nested"); other != g {
+			g.common.Members = append(g.common.Members, scim.Member{Value: other.common.ID, Type: "Group"})
+		}
+	}
+	return d
+}
+
+func drawRecord(t *rapid.T, rt *scim.ResourceType, id string) *record {
+	r := &record{resource: scim.Resource(drawAttributes(t, rt.Core.Attributes))}
+	for _, ext := range rt.Extensions {
+		if rapid.Bool().Draw(t, "extension") {
+			r.resource[ext.ID] = drawAttributes(t, ext.Attributes)
+		}
+	}
+	for _, name := range []string{"password", "active", "groups", "members"} {
+		delete(r.resource, name)
+	}
+	unique := "userName"
+	if rt.Name == "Group" {
+		unique = "displayName"
+	}
+	name, _ := r.resource[unique].(string)
+	if rapid.Bool().Draw(t, "other") {
+		name += id // names are unique: others are dropped by their id
+	} else {
+		name = id + name
+	}
+	r.resource[unique] = name
+	r.common = scim.Common{
+		ID:           id,
+		Created:      drawTime(t).Truncate(time.Microsecond),
+		LastModified: drawTime(t).Truncate(time.Microsecond),
+		Active:       rapid.Bool().Draw(t, "active"),
+	}
+	r.deleted = rapid.IntRange(0, 5).Draw(t, "deleted") == 0
+	return r
+}
+
+func drawAttributes(t *rapid.T, attributes []*scim.Attribute) map[string]any {
+	values := map[string]any{}
+	for _, a := range attributes {
+		switch present := rapid.IntRange(0, 2).Draw(t, a.Name); {
+		case present == 0:
+		case a.Multi:
+			list := []any{}
+			for range rapid.IntRange(0, 3).Draw(t, "elements") {
+				list = append(list, drawElement(t, a))
+			}
+			values[a.Name] = list
+		default:
+			values[a.Name] = drawElement(t, a)
+		}
+	}
+	return values
+}
+
+func drawElement(t *rapid.T, a *scim.Attribute) any {
+	switch a.Type {
+	case scim.TypeComplex:
+		return drawAttributes(t, a.Sub)
+	case scim.TypeBoolean:
+		return rapid.Bool().Draw(t, a.Name)
+	}
+	return rapid.SampledFrom(words).Draw(t, a.Name)
+}
+
+func drawTime(t *rapid.T) time.Time {
+	return epoch.Add(time.Duration(rapid.IntRange(-3, 3).Draw(t, "nanoseconds"))).
+		Add(time.Duration(rapid.IntRange(-2, 2).Draw(t, "microseconds")) * time.Microsecond)
+}
+
+// drawBound draws a filter that rt answers, or nil if what it drew is refused.
+func drawBound(t *rapid.T, rt *scim.ResourceType) *scim.Filter {
+	text := drawFilter(t, rt, nil, 3)
+	f, err := scim.ParseFilter(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	bound, err := f.Bind(rt, scim.Lenient)
+	if err != nil {
+		return nil
+	}
+	return bound
+}
+
+// drawFilter draws a filter on rt, or on the elements of parent.
+func drawFilter(t *rapid.T, rt *scim.ResourceType, parent *scim.Attribute, depth int) string {
+	switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); {
+	case depth > 0 && kind < 3:
+		op := rapid.SampledFrom([]string{" and ", " or "}).Draw(t, "op")
+		return "(" + drawFilter(t, rt, parent, depth-1) + op + drawFilter(t, rt, parent, depth-1) + ")"
+	case depth > 0 && kind == 3:
+		return "not (" + drawFilter(t, rt, parent, depth-1) + ")"
+	case depth > 0 && kind < 6 && parent == nil:
+		a := drawComplex(t, rt)
+		sub := rapid.SampledFrom([]string{"", "", ".value eq " + drawLiteral(t, nil)}).Draw(t, "behind")
+		return a.Path + "[" + drawFilter(t, rt, a, depth-1) + "]" + sub
+	}
+	a, path := drawPath(t, rt, parent)
+	op := rapid.SampledFrom([]string{"pr", "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "eq", "ne", "eq"}).Draw(t, "op")
+	if op == "pr" {
+		return path + " pr"
+	}
+	return path + " " + op + " " + drawLiteral(t, a)
+}
+
+func drawComplex(t *rapid.T, rt *scim.ResourceType) *scim.Attribute {
+	var complex []*scim.Attribute
+	for _, a := range allAttributes(rt) {
+		if a.Type == scim.TypeComplex {
+			complex = append(complex, a)
+		}
+	}
+	return rapid.SampledFrom(complex).Draw(t, "complex")
+}
+
+func drawPath(t *rapid.T, rt *scim.ResourceType, parent *scim.Attribute) (*scim.Attribute, string) {
+	if parent != nil {
+		sub := rapid.SampledFrom(parent.Sub).Draw(t, "sub")
+		return sub, sub.Name
+	}
+	if rapid.IntRange(0, 3).Draw(t, "common") == 0 {
+		name := rapid.SampledFrom([]string{
+			"id", "schemas", "meta.created", "meta.lastModified", "meta.resourceType", "meta", "externalId", scim.EnterpriseSchema,
+		}).Draw(t, "name")
+		return nil, name
+	}
+	a := rapid.SampledFrom(allAttributes(rt)).Draw(t, "attribute")
+	if len(a.Sub) > 0 && rapid.IntRange(0, 3).Draw(t, "whole") > 0 {
+		a = rapid.SampledFrom(a.Sub).Draw(t, "sub")
+	}
+	return a, a.Path
+}
+
+func allAttributes(rt *scim.ResourceType) []*scim.Attribute {
+	all := append([]*scim.Attribute{}, rt.Core.Attributes...)
+	for _, ext := range rt.Extensions {
+		all = append(all, ext.Attributes...)
+	}
+	return all
+}
+
+// drawLiteral draws a right side, mostly of a's type.
+func drawLiteral(t *rapid.T, a *scim.Attribute) string {
+	if a != nil && a.Type == scim.TypeBoolean {
+		return rapid.SampledFrom([]string{"true", "false", `"True"`}).Draw(t, "boolean")
+	}
+	switch rapid.IntRange(0, 9).Draw(t, "literal") {
+	case 0:
+		return "null"
+	case 1, 2:
+		zone := time.FixedZone("", rapid.SampledFrom([]int{0, 3600, -5 * 3600}).Draw(t, "zone"))
+		return `"` + drawTime(t).In(zone).Format(time.RFC3339Nano) + `"`
+	case 3, 4:
+		return `"` + rapid.SampledFrom([]string{userID(0), userID(1), groupID(0), groupID(1)}).Draw(t, "id") + `"`
+	}
+	quoted, err := json.Marshal(rapid.SampledFrom(words).Draw(t, "word"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(quoted)
+}

@@ -1,0 +1,115 @@
+package store_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
+)
+
+func TestAPersonsLife(t *testing.T) {
+	c := ringling(t)
+	ctx := t.Context()
+	jamie := c.create("jamie@ringling.example", "oid-jamie")
+	if d := c.check(jamie); !d.Allowed || !slices.Equal(d.Roles, []string{"timesheet.viewer"}) || d.Position == "" {
+		t.Fatalf("after creation: %+v", d)
+	}
+
+	finance, _, err := c.scim().CreateGroup(ctx, group("Finance", jamie))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(jamie); !slices.Equal(d.Roles, []string{"timesheet.approver", "timesheet.viewer"}) {
+		t.Fatalf("in Finance: %+v", d)
+	}
+
+	managers, _, err := c.scim().CreateGroup(ctx, group("Ringling Managers"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := store.GroupChange{Members: []scim.MemberOp{{Kind: scim.AddMembers, Members: []scim.Member{{Value: jamie.ID.String()}}}}}
+	if _, changed, err := c.scim().UpdateGroup(ctx, managers.ID.String(), "", add); err != nil || !changed {
+		t.Fatal(changed, err)
+	}
+	if _, changed, err := c.scim().UpdateGroup(ctx, managers.ID.String(), "", add); err != nil || changed {
+		t.Fatalf("adding a member again: changed %v, %v", changed, err)
+	}
+	if d := c.check(jamie); len(d.Roles) != 3 {
+		t.Fatalf("in both: %+v", d)
+	}
+
+	remove := store.GroupChange{Members: []scim.MemberOp{{Kind: scim.RemoveMembers, Members: []scim.Member{{Value: jamie.ID.String()}}}}}
+	if _, _, err := c.scim().UpdateGroup(ctx, finance.ID.String(), "", remove); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(jamie); !slices.Equal(d.Roles, []string{"timesheet.manager", "timesheet.viewer"}) {
+		t.Fatalf("out of Finance: %+v", d)
+	}
+
+	if _, _, err := c.scim().UpdateUser(ctx, jamie.ID.String(), "", set("active", false)); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(jamie); d.Allowed || d.Reason != store.Inactive || d.Roles != nil {
+		t.Fatalf("inactive: %+v", d)
+	}
+	again, created, err := c.scim().CreateUser(ctx, person("jamie@ringling.example", "oid-jamie"))
+	if err != nil || created || again.ID != jamie.ID {
+		t.Fatalf("rehire: %v created %v, %v", again.ID, created, err)
+	}
+	if d := c.check(jamie); len(d.Roles) != 2 {
+		t.Fatalf("rehired, memberships kept: %+v", d)
+	}
+
+	if err := c.scim().DeleteUser(ctx, jamie.ID.String(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(jamie); d.Reason != store.NotProvisioned {
+		t.Fatalf("deleted: %+v", d)
+	}
+	if _, err := c.scim().User(ctx, jamie.ID.String(), false); !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("read after delete: %v", err)
+	}
+	if _, _, err := c.admin().RestoreUser(ctx, jamie.ID); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(jamie); len(d.Roles) != 2 {
+		t.Fatalf("restored: %+v", d)
+	}
+	if _, _, err := c.admin().LockUser(ctx, jamie.ID, true); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(jamie); d.Reason != store.Locked {
+		t.Fatalf("locked: %+v", d)
+	}
+}
+
+func TestDeletingAGroupEndsWhatItGave(t *testing.T) {
+	c := ringling(t)
+	ctx := t.Context()
+	u := c.create("a@ringling.example", "a")
+	g, _, err := c.scim().CreateGroup(ctx, group("Finance", u))
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := store.GroupChange{Attributes: set("displayName", "Treasury")}
+	if _, _, err := c.scim().UpdateGroup(ctx, g.ID.String(), "", renamed); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(u); len(d.Roles) != 1 {
+		t.Fatalf("after the rename: %+v", d)
+	}
+	if _, _, err := c.scim().UpdateGroup(ctx, g.ID.String(), "", store.GroupChange{Attributes: set("displayName", "Finance")}); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(u); len(d.Roles) != 2 {
+		t.Fatalf("after the second rename: %+v", d)
+	}
+	if err := c.scim().DeleteGroup(ctx, g.ID.String(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(u); len(d.Roles) != 1 {
+		t.Fatalf("after the deletion: %+v", d)
+	}
+}

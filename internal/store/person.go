@@ -1,0 +1,196 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/rolemap"
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/log"
+)
+
+// A person is one user row under lock, with every fact that its roles depend
+// on. A change edits it in memory; save writes what became of it.
+type person struct {
+	id, connection uuid.UUID
+	resource       scim.Resource
+	stored         []byte // resource as it stands in the row
+	userNameKey    string
+	externalID     string
+	active, locked bool
+	deleted        bool
+	version        int64
+	epoch          int64
+	derived        *int64
+	created        time.Time
+	modified       time.Time
+
+	groups []rolemap.Group
+	held   []assignment
+
+	before *person   // as it was locked
+	now    time.Time // of the transaction
+}
+
+// An assignment is a role that a person holds, and why.
+type assignment struct {
+	Role    string `json:"role"`
+	Scope   string `json:"scope,omitempty"`
+	Rule    string `json:"rule"`
+	RuleSet int64  `json:"rule_set"`
+	Facts   string `json:"facts"` // JSON array
+}
+
+// personColumns are what scan reads, of the table alias u.
+const personColumns = `u.id, u.connection_id, u.resource, u.user_name_key, coalesce(u.external_id, ''),
+	u.active, u.locked, u.deleted_at is not null, u.version, u.epoch, u.derived, u.created_at, u.modified_at, now()`
+
+func (p *person) scan(row pgx.Row) error {
+	err := row.Scan(&p.id, &p.connection, &p.stored, &p.userNameKey, &p.externalID, &p.active, &p.locked, &p.deleted,
+		&p.version, &p.epoch, &p.derived, &p.created, &p.modified, &p.now)
+	if err != nil {
+		return err
+	}
+	p.resource, err = scim.ParseStored(scim.UserType(), p.stored)
+	return err
+}
+
+// hold remembers the person as it was locked, so that save knows what changed.
+func (p *person) hold() {
+	before := *p
+	p.before = &before
+}
+
+// become replaces the person's attributes. Where next does not say whether the
+// person is active, nothing changes about that (design §5, Lifecycle).
+func (p *person) become(next scim.Resource) error {
+	name, _ := next["userName"].(string)
+	key, err := scim.Key(name)
+	if err != nil || key == "" {
+		return scim.BadValue("userName: a value is required")
+	}
+	if active, ok := next["active"].(bool); ok {
+		p.active = active
+	}
+	if next["active"] != any(p.active) {
+		next = maps.Clone(next)
+		next["active"] = p.active
+	}
+	p.resource, p.userNameKey = next, key
+	p.externalID, _ = next["externalId"].(string)
+	return nil
+}
+
+// mayHold reports whether the person may hold roles at all.
+func (p *person) mayHold() bool { return p.active && !p.locked && !p.deleted }
+
+// changed reports whether anything about the row differs from what was locked.
+func (p *person) changed(stored []byte) bool {
+	b := p.before
+	return p.active != b.active || p.locked != b.locked || p.deleted != b.deleted || !bytes.Equal(stored, b.stored)
+}
+
+// shutOut reports whether the person could enter before and must not now, or
+// must prove anew who they are: every session ends.
+func (p *person) shutOut() bool {
+	return p.before.mayHold() != p.mayHold() || p.externalID != p.before.externalID
+}
+
+// A field is what one attribute was and became.
+type field struct {
+	Old any `json:"old,omitempty"`
+	New any `json:"new,omitempty"`
+}
+
+// difference is the body of the change: what changed, and nothing else.
+func (p *person) difference() map[string]field {
+	fields := map[string]field{}
+	for name := range p.before.resource {
+		if !reflect.DeepEqual(p.before.resource[name], p.resource[name]) {
+			fields[name] = field{Old: p.before.resource[name], New: p.resource[name]}
+		}
+	}
+	for name, value := range p.resource {
+		if _, had := p.before.resource[name]; !had {
+			fields[name] = field{New: value}
+		}
+	}
+	if p.locked != p.before.locked {
+		fields["locked"] = field{Old: p.before.locked, New: p.locked}
+	}
+	if p.deleted != p.before.deleted {
+		fields["deleted"] = field{Old: p.before.deleted, New: p.deleted}
+	}
+	return fields
+}
+
+// user is what doors see of the person.
+func (p *person) user(stored []byte) User {
+	return User{
+		ID: p.id, Connection: p.connection, ExternalID: p.externalID, Created: p.created, Modified: p.modified,
+		Version: p.version, JSON: stored, Locked: p.locked, Active: p.active, Deleted: p.deleted,
+	}
+}
+
+// emails are the keys under which e-mail filters find the person.
+func emails(r scim.Resource) []string {
+	var keys []string
+	list, _ := r["emails"].([]any)
+	for _, element := range list {
+		email, _ := element.(map[string]any)
+		value, _ := email["value"].(string)
+		key, err := scim.Key(value)
+		if err == nil && key != "" && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// effect names the roles that differ between what was held and what is.
+func effect(held, wanted []assignment) log.Effect {
+	return log.Effect{Gained: without(wanted, held), Lost: without(held, wanted)}
+}
+
+// effects is the effect of a change to p alone.
+func (p *person) effects(wanted []assignment) map[string]log.Effect {
+	e := effect(p.held, wanted)
+	if !e.Any() {
+		return nil
+	}
+	return map[string]log.Effect{p.id.String(): e}
+}
+
+// without lists the roles of a that b does not have.
+func without(a, b []assignment) []string {
+	var names []string
+	for _, x := range a {
+		same := func(y assignment) bool { return y.Role == x.Role && y.Scope == x.Scope }
+		if !slices.ContainsFunc(b, same) && !slices.Contains(names, x.named()) {
+			names = append(names, x.named())
+		}
+	}
+	return names
+}
+
+func (a assignment) named() string {
+	if a.Scope == "" {
+		return a.Role
+	}
+	return a.Role + "@" + a.Scope
+}
+
+func marshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // values of our own types
+	}
+	return b
+}

@@ -1,0 +1,208 @@
+package registry
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// An Application is something of the vendor's that people sign in to.
+type Application struct {
+	ID            uuid.UUID     `json:"id"`
+	ClientID      string        `json:"client_id"` // also the prefix of its roles
+	Name          string        `json:"name"`
+	Audience      string        `json:"audience"`
+	RedirectURIs  []string      `json:"redirect_uris"` // compared byte by byte
+	Tenants       []uuid.UUID   `json:"tenants"`       // whose people may enter
+	Public        bool          `json:"public"`        // no secret: PKCE alone
+	AllowNoRole   bool          `json:"allow_no_role"` // a person without a role may enter
+	TokenLifetime time.Duration `json:"token_lifetime"`
+	State         string        `json:"state"` // active | disabled
+}
+
+// NewApplication is what an application is made of.
+type NewApplication struct {
+	ClientID     string
+	Name         string
+	Audience     string // of its tokens; empty: the client id
+	RedirectURIs []string
+	Tenants      []string // slugs
+	Roles        []string // without the prefix; every named tenant may grant them
+	Privileged   []string // those of Roles that a rule may grant only to groups named by id
+	Public       bool
+	AllowNoRole  bool
+}
+
+var clientIDs = regexp.MustCompile(`^[a-z][a-z0-9-]{1,38}[a-z0-9]$`)
+var roleNames = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+
+func (n *NewApplication) check() error {
+	if !clientIDs.MatchString(n.ClientID) {
+		return bad("client id %q: use 3 to 40 lower-case letters, digits and hyphens, beginning with a letter", n.ClientID)
+	}
+	for _, role := range append(n.Roles, n.Privileged...) {
+		if !roleNames.MatchString(role) {
+			return bad("role %q: use lower-case letters, digits, dot, hyphen and underscore", role)
+		}
+	}
+	for _, uri := range n.RedirectURIs {
+		if err := checkRedirect(uri); err != nil {
+			return err
+		}
+	}
+	if n.Name == "" {
+		n.Name = n.ClientID
+	}
+	if n.Audience == "" {
+		n.Audience = n.ClientID
+	}
+	return nil
+}
+
+// checkRedirect allows https, and http on loopback for programs on the
+// person's own machine (RFC 8252 §7.3).
+func checkRedirect(uri string) error {
+	u, err := url.Parse(uri)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || strings.Contains(uri, "#") || strings.ContainsAny(uri, " \\\t\r\n*") {
+		return bad("redirect URI %q: use an absolute URL without user or fragment", uri)
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname(), net.ParseIP(u.Hostname())) {
+		return nil
+	}
+	return bad("redirect URI %q: use https", uri)
+}
+
+// AddApplication registers an application, its roles, and whose people may
+// enter. It answers the client secret, the only time it is shown; a public
+// client has none.
+func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, Application, error) {
+	if err := n.check(); err != nil {
+		return "", Application{}, err
+	}
+	a := Application{
+		ID: newID(), ClientID: n.ClientID, Name: n.Name, Audience: n.Audience, RedirectURIs: n.RedirectURIs,
+		Public: n.Public, AllowNoRole: n.AllowNoRole, TokenLifetime: 5 * time.Minute, State: "active",
+	}
+	tenants, err := v.named(ctx, n.Tenants)
+	if err != nil {
+		return "", Application{}, err
+	}
+	for _, t := range tenants {
+		a.Tenants = append(a.Tenants, t.ID)
+	}
+	var plain string
+	var hash []byte
+	if !n.Public {
+		plain, hash, _ = secret(ClientPrefix)
+	}
+	err = v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) error { return v.insertApplication(ctx, tx, n, a, hash) })
+	if taken(err) {
+		return "", Application{}, bad("application %q exists already", n.ClientID)
+	}
+	if err != nil {
+		return "", Application{}, err
+	}
+	for _, t := range tenants {
+		if err := v.allowRoles(ctx, t, a, append(n.Roles, n.Privileged...)); err != nil {
+			return "", Application{}, err
+		}
+	}
+	return plain, a, nil
+}
+
+func (v *Vendor) named(ctx context.Context, slugs []string) ([]Tenant, error) {
+	tenants := make([]Tenant, 0, len(slugs))
+	for _, slug := range slugs {
+		t, err := v.Tenant(ctx, slug)
+		if err != nil {
+			return nil, bad("tenant %q does not exist", slug)
+		}
+		tenants = append(tenants, t)
+	}
+	return tenants, nil
+}
+
+func (v *Vendor) insertApplication(ctx context.Context, tx pgx.Tx, n NewApplication, a Application, hash []byte) error {
+	if a.RedirectURIs == nil {
+		a.RedirectURIs = []string{}
+	}
+	if a.Tenants == nil {
+		a.Tenants = []uuid.UUID{}
+	}
+	_, err := tx.Exec(ctx, `
+		insert into applications (id, client_id, name, secret_hash, audience, redirect_uris, tenants, allow_no_role)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		a.ID, a.ClientID, a.Name, hash, a.Audience, a.RedirectURIs, a.Tenants, a.AllowNoRole)
+	if err != nil {
+		return err
+	}
+	for i, role := range append(n.Roles, n.Privileged...) {
+		_, err := tx.Exec(ctx, `insert into roles (name, application_id, privileged) values ($1, $2, $3)`,
+			a.ClientID+"."+role, a.ID, i >= len(n.Roles))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allowRoles lets a tenant grant an application's roles, and records that its
+// people may enter.
+func (v *Vendor) allowRoles(ctx context.Context, t Tenant, a Application, roles []string) error {
+	return v.kernel.Transact(ctx, t.ID, func(tx pgx.Tx) error {
+		for _, role := range roles {
+			_, err := tx.Exec(ctx, `insert into tenant_roles (tenant_id, role) values ($1, $2) on conflict do nothing`,
+				t.ID, a.ClientID+"."+role)
+			if err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(ctx, `update tenants set derivation = derivation + 1 where id = $1`, t.ID); err != nil {
+			return err
+		}
+		return v.record(ctx, tx, t.ID, a.ID, "application.added", a)
+	})
+}
+
+// Applications lists all applications by client id.
+func (v *Vendor) Applications(ctx context.Context) ([]Application, error) {
+	var list []Application
+	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) (err error) {
+		list, err = applications(ctx, tx, `order by client_id`)
+		return err
+	})
+	return list, err
+}
+
+// Application finds an application by its client id.
+func (v *Vendor) Application(ctx context.Context, clientID string) (Application, error) {
+	var list []Application
+	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) (err error) {
+		list, err = applications(ctx, tx, `where client_id = $1`, clientID)
+		return err
+	})
+	if err == nil && len(list) == 0 {
+		return Application{}, ErrNotFound
+	}
+	if err != nil {
+		return Application{}, err
+	}
+	return list[0], nil
+}
+
+func applications(ctx context.Context, tx pgx.Tx, rest string, args ...any) ([]Application, error) {
+	rows, err := tx.Query(ctx, `
+		select id, client_id, name, audience, redirect_uris, tenants, secret_hash is null, allow_no_role,
+			make_interval(secs => token_seconds), state
+		from applications `+rest, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Application])
+}

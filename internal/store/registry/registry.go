@@ -1,0 +1,97 @@
+// Package registry keeps what the vendor and the tenants' admins set up:
+// tenants, connections, credentials, applications and keys.
+//
+// Every write names its actor and is recorded in the tenant's log. Secrets are
+// shown once, when they are made: tokens and client secrets of applications are
+// kept as SHA-256 of 256 random bits, secrets that must be read again are
+// envelope-encrypted.
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/muster-id/muster/internal/store/log"
+)
+
+// ErrNotFound: there is no such tenant, connection, credential or application.
+var ErrNotFound = errors.New("not found")
+
+// An ArgumentError is a mistake in what was asked for, in words for an admin.
+type ArgumentError struct{ Message string }
+
+func (e *ArgumentError) Error() string { return e.Message }
+
+func bad(format string, args ...any) error { return &ArgumentError{fmt.Sprintf(format, args...)} }
+
+// A Kernel is what the registry needs of the store.
+type Kernel struct {
+	// Transact runs do in one transaction that sees the named tenant's rows
+	// (uuid.Nil: global tables only) and returns nil only once it is durable.
+	Transact func(ctx context.Context, tenant uuid.UUID, do func(pgx.Tx) error) error
+	// Encrypt and Decrypt keep a secret at its place (table, column, row).
+	Encrypt, Decrypt func(secret []byte, place string) ([]byte, error)
+	// Local permits issuers on loopback.
+	Local bool
+}
+
+// A Vendor is the receiver of everything that spans tenants, in the name of
+// one actor.
+type Vendor struct {
+	kernel Kernel
+	actor  string
+	now    func() time.Time
+}
+
+// New returns the Vendor that acts as actor.
+func New(kernel Kernel, actor string) *Vendor {
+	return &Vendor{kernel: kernel, actor: actor, now: time.Now}
+}
+
+// record appends what the vendor did to the tenant's log.
+func (v *Vendor) record(ctx context.Context, tx pgx.Tx, tenant, subject uuid.UUID, kind string, body any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	log.Queue(b, log.Change{
+		Tenant: tenant, Subject: subject, Kind: kind, Actor: v.actor, Request: newID(), Body: text,
+	})
+	return tx.SendBatch(ctx, b).Close()
+}
+
+// newID returns a UUIDv7: ids sort by the time they were made.
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+// secret makes a secret of 256 random bits behind a visible prefix, its hash,
+// and the part that may be shown later.
+func secret(kind string) (plain string, hash []byte, shown string) {
+	var b [32]byte
+	rand.Read(b[:])
+	plain = kind + base64.RawURLEncoding.EncodeToString(b[:])
+	sum := sha256.Sum256([]byte(plain))
+	return plain, sum[:], plain[:len(kind)+6]
+}
+
+// taken reports whether err is a clash with a unique index.
+func taken(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505"
+}
+
+// refused reports whether err is a value that the schema does not allow.
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23514"
+}

@@ -1,0 +1,108 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// A Tenant is one customer of the vendor.
+type Tenant struct {
+	ID      uuid.UUID `json:"id"`
+	Slug    string    `json:"slug"`
+	Name    string    `json:"name"`
+	State   string    `json:"state"` // active | suspended
+	Created time.Time `json:"created"`
+}
+
+// NewTenant is what a tenant is made of.
+type NewTenant struct {
+	Slug    string   // 3 to 40 of a–z, 0–9 and hyphen; stands in every URL of the tenant
+	Name    string   // for people
+	Domains []string // e-mail domains whose ownership the vendor has verified
+}
+
+// reserved slugs would be mistaken for something else in an address.
+var reserved = []string{"www", "api", "admin", "login", "auth", "scim", "static", "muster", "localhost", "default"}
+
+var slugs = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$`)
+
+// CreateTenant adds a tenant. Slugs are never reused.
+func (v *Vendor) CreateTenant(ctx context.Context, n NewTenant) (Tenant, error) {
+	if !slugs.MatchString(n.Slug) || strings.HasPrefix(n.Slug, "xn--") || slices.Contains(reserved, n.Slug) {
+		return Tenant{}, bad("tenant %q: use 3 to 40 lower-case letters, digits and hyphens, and no reserved word", n.Slug)
+	}
+	if n.Name == "" {
+		n.Name = n.Slug
+	}
+	t := Tenant{ID: newID(), Slug: n.Slug, Name: n.Name, State: "active"}
+	err := v.kernel.Transact(ctx, t.ID, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `insert into tenants (id, slug, name) values ($1, $2, $3) returning created_at`,
+			t.ID, t.Slug, t.Name).Scan(&t.Created)
+		if err != nil {
+			return err
+		}
+		for _, domain := range n.Domains {
+			_, err := tx.Exec(ctx, `insert into tenant_domains (domain, tenant_id, verified_at) values (lower($1), $2, now())`, domain, t.ID)
+			if err != nil {
+				return err
+			}
+		}
+		return v.record(ctx, tx, t.ID, t.ID, "tenant.created", n)
+	})
+	if taken(err) {
+		return Tenant{}, bad("tenant %q exists already, or one of its domains belongs to another tenant", n.Slug)
+	}
+	return t, err
+}
+
+// Tenants lists all tenants by slug.
+func (v *Vendor) Tenants(ctx context.Context) ([]Tenant, error) {
+	var tenants []Tenant
+	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `select id, slug, name, state, created_at from tenants order by slug`)
+		if err != nil {
+			return err
+		}
+		tenants, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Tenant])
+		return err
+	})
+	return tenants, err
+}
+
+// Tenant finds a tenant by its slug.
+func (v *Vendor) Tenant(ctx context.Context, slug string) (Tenant, error) {
+	var t Tenant
+	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) (err error) {
+		t, err = tenant(ctx, tx, slug)
+		return err
+	})
+	return t, err
+}
+
+func tenant(ctx context.Context, tx pgx.Tx, slug string) (Tenant, error) {
+	rows, err := tx.Query(ctx, `select id, slug, name, state, created_at from tenants where slug = $1`, slug)
+	if err != nil {
+		return Tenant{}, err
+	}
+	t, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Tenant])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Tenant{}, ErrNotFound
+	}
+	return t, err
+}
+
+// in runs do in a transaction of the tenant with the given slug.
+func (v *Vendor) in(ctx context.Context, slug string, do func(pgx.Tx, Tenant) error) error {
+	t, err := v.Tenant(ctx, slug)
+	if err != nil {
+		return err
+	}
+	return v.kernel.Transact(ctx, t.ID, func(tx pgx.Tx) error { return do(tx, t) })
+}

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Config says which database a Store uses, and how.
+type Config struct {
+	DatabaseURL string // of the server's plain role: never an owner or superuser
+	Key         []byte // the key-encryption key, 32 bytes
+	PoolSize    int    // connections; 0: four per core
+	Log         *slog.Logger
+	Local       bool // connections may name an issuer on loopback
+	Metrics     Metrics
+	Tracer      pgx.QueryTracer // nil: none
+}
+
+// Metrics are called as things happen; a nil func is not called.
+type Metrics struct {
+	Ignored       func(quirk string)  // an operation that lenience ignored
+	Refused       func(reason Reason) // a decision that said no
+	Retried       func()              // a transaction that was repeated
+	UnknownCommit func(resolved bool) // a commit whose outcome was not known at first
+	Lag           func(time.Duration) // age of the oldest change without a number
+}
+
+func (m Metrics) retried() {
+	if m.Retried != nil {
+		m.Retried()
+	}
+}
+
+func (m Metrics) refused(r Reason) {
+	if m.Refused != nil {
+		m.Refused(r)
+	}
+}
+
+func (m Metrics) ignored(quirk string) {
+	if m.Ignored != nil {
+		m.Ignored(quirk)
+	}
+}
+
+func (m Metrics) unknown(resolved bool) {
+	if m.UnknownCommit != nil {
+		m.UnknownCommit(resolved)
+	}
+}
+
+// A Store is one deployment's database. It is safe for concurrent use.
+type Store struct {
+	pool    *pgxpool.Pool
+	seal    *seal
+	log     *slog.Logger
+	metrics Metrics
+	local   bool
+
+	// Caches hold only what never changes: slug → id, token hash → ids, rules
+	// by derivation counter. Whether any of it still holds is asked in the
+	// transaction that decides.
+	slugs       sync.Map // string → uuid.UUID
+	credentials sync.Map // [32]byte → credential
+	settings    settingsCache
+
+	incarnation uuid.UUID
+	wake        chan uuid.UUID // tenants with a change that has no number yet
+	used        usage
+}
+
+// Open connects to a migrated database as the server's role. It refuses a role
+// that row-level security does not bind, migrations that are not current and a
+// key of the wrong length.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	if c.Log == nil {
+		c.Log = discard()
+	}
+	seal, err := newSeal(c.Key)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := openPool(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024)}
+	if err := s.inspect(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close releases the connections.
+func (s *Store) Close() { s.pool.Close() }
+
+func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(c.DatabaseURL)
+	if err != nil {
+		return nil, errors.New("the database URL is not valid") // never echo it: it may hold a password
+	}
+	config.MaxConns = int32(c.PoolSize)
+	if c.PoolSize == 0 {
+		config.MaxConns = int32(4 * runtime.GOMAXPROCS(0))
+	}
+	config.MinIdleConns = config.MaxConns / 2
+	config.ConnConfig.OnNotice = noteWarning
+	config.ConnConfig.Tracer = c.Tracer
+	for name, value := range map[string]string{
+		"application_name":                    "muster",
+		"statement_timeout":                   "5000",
+		"lock_timeout":                        "2000",
+		"idle_in_transaction_session_timeout": "5000",
+		"default_transaction_isolation":       "read committed",
+		"timezone":                            "UTC",
+	} {
+		config.ConnConfig.RuntimeParams[name] = value
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return pool, nil
+}
+
+// inspect refuses a database or a role on which the promises would not hold.
+func (s *Store) inspect(ctx context.Context) error {
+	var super, bypass, owns, recovering bool
+	err := s.pool.QueryRow(ctx, `
+		select r.rolsuper, r.rolbypassrls, pg_is_in_recovery(),
+			exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+				where c.relkind in ('r', 'p') and n.nspname = 'public' and pg_has_role(current_user, c.relowner, 'usage'))
+		from pg_roles r where r.rolname = current_user`).Scan(&super, &bypass, &recovering, &owns)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case super, bypass, owns:
+		return errors.New("the server's database role must be a plain one: not superuser, not bypassrls, not owner of the tables (row-level security would not bind it)")
+	case recovering:
+		return errors.New("the database is a standby; decisions come from the primary only")
+	}
+	if err := s.current(ctx); err != nil {
+		return err
+	}
+	return s.pool.QueryRow(ctx, `select incarnation from instance`).Scan(&s.incarnation)
+}
+
+// Ready reports whether requests can be served: the database answers and its
+// migrations are the ones of this program.
+func (s *Store) Ready(ctx context.Context) error { return s.current(ctx) }
+
+func (s *Store) current(ctx context.Context) error {
+	var version int64
+	err := s.pool.QueryRow(ctx, `select coalesce(max(version_id), 0) from goose_db_version where is_applied`).Scan(&version)
+	switch {
+	case state(err) == "42P01":
+		return errors.New("the database has no schema yet: run muster migrate")
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case version < latest():
+		return fmt.Errorf("the database is at migration %d, this program needs %d: run muster migrate", version, latest())
+	}
+	return nil
+}
+
+// Stats is a reading of the pool, for gauges.
+type Stats struct{ Acquired, Idle, Max int32 }
+
+// Stats reads the pool.
+func (s *Store) Stats() Stats {
+	p := s.pool.Stat()
+	return Stats{Acquired: p.AcquiredConns(), Idle: p.IdleConns(), Max: p.MaxConns()}
+}

@@ -1,0 +1,362 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/rolemap"
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/log"
+)
+
+// A User is a stored user: the attributes as JSON, and what the service
+// provider itself knows.
+type User struct {
+	ID         uuid.UUID
+	Connection uuid.UUID
+	ExternalID string
+	Created    time.Time
+	Modified   time.Time
+	Version    int64
+	JSON       []byte // the attributes, as scim.AppendJSON writes them
+	Active     bool
+	Locked     bool // ours: SCIM neither sees nor clears it
+	Deleted    bool
+	Groups     []GroupRef // only where they were asked for
+}
+
+// A GroupRef is one of a user's groups (RFC 7643 §4.1.2, groups).
+type GroupRef struct {
+	ID      uuid.UUID
+	Display string
+	Direct  bool
+}
+
+// Resource reads the user's attributes.
+func (u User) Resource() (scim.Resource, error) { return scim.ParseStored(scim.UserType(), u.JSON) }
+
+const userColumns = `u.id, u.connection_id, coalesce(u.external_id, ''), u.created_at, u.modified_at, u.version, u.resource,
+	u.active, u.locked, u.deleted_at is not null`
+
+func (u *User) scan(row pgx.Row) error {
+	return row.Scan(&u.ID, &u.Connection, &u.ExternalID, &u.Created, &u.Modified, &u.Version, &u.JSON, &u.Active, &u.Locked, &u.Deleted)
+}
+
+// User reads a living user, in one round trip.
+func (dir *Directory) User(ctx context.Context, id string, withGroups bool) (User, error) {
+	key, err := parseID(id)
+	if err != nil {
+		return User{}, dir.refuse(ctx, err)
+	}
+	var u User
+	b := &pgx.Batch{}
+	dir.enter(b)
+	b.Queue(`select `+userColumns+` from users u
+		where u.tenant_id = $1 and u.id = $2 and ($3::uuid is null or u.connection_id = $3) and u.deleted_at is null`,
+		dir.tenant, key, dir.narrowed()).QueryRow(u.scan)
+	if withGroups {
+		dir.queueGroupRefs(b, []uuid.UUID{key}, func(_ uuid.UUID, g GroupRef) { u.Groups = append(u.Groups, g) })
+	}
+	err = dir.store.read(ctx, b)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return User{}, ErrNotFound
+	}
+	return u, err
+}
+
+// narrowed is the Directory's connection as a query parameter: null for all.
+func (dir *Directory) narrowed() uuid.NullUUID {
+	return uuid.NullUUID{UUID: dir.connection, Valid: dir.connection != uuid.Nil}
+}
+
+// refuse answers err for a request that needed no query, once the credential
+// has been verified: who is not authenticated learns nothing.
+func (dir *Directory) refuse(ctx context.Context, err error) error {
+	if entered := dir.Enter(ctx); entered != nil {
+		return entered
+	}
+	return err
+}
+
+func (dir *Directory) queueGroupRefs(b *pgx.Batch, users []uuid.UUID, add func(user uuid.UUID, g GroupRef)) {
+	b.Queue(`
+		with recursive held as (
+			select m.member_user as user_id, m.group_id, true as direct from memberships m
+			where m.tenant_id = $1 and m.member_user = any($2)
+			union
+			select held.user_id, m.group_id, false from held
+			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
+		)
+		select held.user_id, g.id, g.display_name, bool_or(held.direct)
+		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
+		group by held.user_id, g.id, g.display_name order by g.id`, dir.tenant, users).Query(func(rows pgx.Rows) error {
+		var user uuid.UUID
+		var g GroupRef
+		_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.Display, &g.Direct}, func() error {
+			add(user, g)
+			return nil
+		})
+		return err
+	})
+}
+
+// CreateUser adds a user and derives its roles, in one round trip. Where a
+// living inactive user of the connection has the same externalId and the new
+// one is active, that user is reactivated instead: same id, created false.
+func (dir *Directory) CreateUser(ctx context.Context, doc scim.Document) (u User, created bool, err error) {
+	p := &person{id: newID(), connection: dir.connection, active: true, version: 1, now: time.Now()}
+	if err := p.become(doc.Resource); err != nil {
+		return User{}, false, dir.refuse(ctx, err)
+	}
+	stored := scim.AppendJSON(nil, scim.UserType(), p.resource)
+	search := scim.SearchJSON(nil, scim.UserType(), p.resource)
+	err = dir.retryRules(ctx, func() error {
+		return dir.store.write(ctx, func() *pgx.Batch { return dir.insertUser(ctx, p, stored, search, doc.Notes) })
+	})
+	if state(err) == stateTwin || p.active && p.externalID != "" && takes(err, "userName") {
+		return dir.reactivate(ctx, p, doc, err)
+	}
+	if err = dir.resolve(ctx, err); err != nil {
+		return User{}, false, err
+	}
+	dir.store.woke(dir.tenant)
+	if p.created.IsZero() { // the commit was found by its request id; what it answered is lost
+		u, err = dir.User(ctx, p.id.String(), false)
+		return u, true, err
+	}
+	return p.user(stored), true, nil
+}
+
+func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search []byte, notes []scim.Note) *pgx.Batch {
+	r := dir.settings.derive(ctx, p)
+	b := &pgx.Batch{}
+	dir.enterCurrent(b)
+	if p.active && p.externalID != "" {
+		b.Queue(`select meet($1, $2)`, p.connection, p.externalID)
+	}
+	b.Queue(`
+		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived, derived_until, resource, search)
+		values ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9, $10) returning created_at`,
+		dir.tenant, p.connection, p.id, p.userNameKey, p.externalID, p.active, dir.settings.derivation, r.until, string(stored), string(search)).
+		QueryRow(func(row pgx.Row) error {
+			err := row.Scan(&p.created)
+			p.modified = p.created
+			return err
+		})
+	if keys := emails(p.resource); len(keys) > 0 {
+		queueEmails(b, dir.tenant, p, keys)
+	}
+	change := dir.change(p.connection, p.id, "user.created", 1, stored)
+	change.Roles = p.effects(r.wanted)
+	log.Queue(b, change)
+	var d delta
+	d.move(p, r.wanted)
+	d.queue(b, dir.tenant)
+	dir.queueRequest(b, p.connection, 201, notes)
+	return b
+}
+
+func queueEmails(b *pgx.Batch, tenant uuid.UUID, p *person, keys []string) {
+	b.Queue(`
+		insert into user_values (tenant_id, connection_id, attribute, value_key, user_id)
+		select $1, $2, 'emails.value', unnest($3::text[]), $4`, tenant, p.connection, keys, p.id)
+}
+
+// change is one entry of the log in the name of this Directory.
+func (dir *Directory) change(connection, subject uuid.UUID, kind string, version int64, body []byte) log.Change {
+	return log.Change{
+		Tenant: dir.tenant, Connection: uuid.NullUUID{UUID: connection, Valid: connection != uuid.Nil},
+		Subject: subject, Kind: kind, Version: version, Actor: dir.actor, Request: dir.request.ID, Body: body,
+	}
+}
+
+// reactivate turns a create that meets a living inactive user with the same
+// externalId into that user's return. conflict is what the create met.
+func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.Document, conflict error) (User, bool, error) {
+	var id uuid.UUID
+	b := &pgx.Batch{}
+	dir.enter(b)
+	b.Queue(`
+		select id from users
+		where tenant_id = $1 and connection_id = $2 and external_id = $3 and deleted_at is null and not active
+		order by user_name_key = $4 desc, id limit 1`, dir.tenant, dir.connection, created.externalID, created.userNameKey).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&id) })
+	err := dir.store.read(ctx, b)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if state(conflict) == stateTwin { // gone since: the name is free again
+			return User{}, false, ErrUnavailable
+		}
+		return User{}, false, conflict
+	}
+	if err != nil {
+		return User{}, false, err
+	}
+	u, _, err := dir.changeUser(ctx, userEdit{id: id, kind: "user.reactivated", status: 201, edit: func(p *person) ([]scim.Note, error) {
+		p.active = true
+		note := scim.Note{Quirk: "Q55", Path: "active", Reason: "the person exists and was inactive: reactivated"}
+		return append(doc.Notes, note), p.become(doc.Resource)
+	}})
+	return u, false, err
+}
+
+// UpdateUser replaces the user with the given id by what change makes of it,
+// derives the roles that now follow, and records both, in one transaction of
+// two round trips. changed is false where nothing differs; then nothing is
+// written.
+func (dir *Directory) UpdateUser(ctx context.Context, id, ifMatch string,
+	change func(scim.Resource) (scim.Resource, []scim.Note, error)) (u User, changed bool, err error) {
+	key, err := parseID(id)
+	if err != nil {
+		return User{}, false, dir.refuse(ctx, err)
+	}
+	return dir.changeUser(ctx, userEdit{id: key, ifMatch: ifMatch, kind: "user.updated", status: 200,
+		edit: func(p *person) ([]scim.Note, error) {
+			next, notes, err := change(p.resource)
+			if err != nil {
+				return nil, err
+			}
+			return notes, p.become(next)
+		}})
+}
+
+// DeleteUser leaves a tombstone that only an admin can restore. To SCIM the
+// user is gone, its identities are unbound and it holds nothing.
+func (dir *Directory) DeleteUser(ctx context.Context, id, ifMatch string) error {
+	key, err := parseID(id)
+	if err != nil {
+		return dir.refuse(ctx, err)
+	}
+	_, _, err = dir.changeUser(ctx, userEdit{id: key, ifMatch: ifMatch, kind: "user.deleted", status: 204,
+		edit: func(p *person) ([]scim.Note, error) {
+			p.deleted = true
+			return nil, nil
+		}})
+	return err
+}
+
+// A userEdit is one change to one user.
+type userEdit struct {
+	id      uuid.UUID
+	ifMatch string
+	kind    string // of the change
+	status  int16  // of the answer, for the provisioning log
+	deleted bool   // the tombstone is meant, not a living user
+	edit    func(*person) ([]scim.Note, error)
+}
+
+// changeUser is the one way in which a user changes.
+func (dir *Directory) changeUser(ctx context.Context, e userEdit) (u User, changed bool, err error) {
+	err = dir.retryRules(ctx, func() error {
+		return dir.store.transact(ctx, func(tx *transaction) error {
+			u, changed, err = dir.tryUser(ctx, tx, e)
+			return err
+		})
+	})
+	if err = dir.resolve(ctx, err); err != nil {
+		return User{}, false, err
+	}
+	if changed {
+		dir.store.woke(dir.tenant)
+	}
+	return u, changed, nil
+}
+
+func (dir *Directory) tryUser(ctx context.Context, tx *transaction, e userEdit) (User, bool, error) {
+	p, err := dir.lockUser(tx, e)
+	if err != nil {
+		return User{}, false, err
+	}
+	if !matches(e.ifMatch, p.version) {
+		return User{}, false, ErrStale
+	}
+	notes, err := e.edit(p)
+	if err != nil {
+		return User{}, false, err
+	}
+	stored := scim.AppendJSON(nil, scim.UserType(), p.resource)
+	if !p.changed(stored) {
+		dir.count(notes)
+		return p.user(p.stored), false, nil
+	}
+	p.version++
+	p.modified = p.now
+	err = tx.commit(func(b *pgx.Batch) { dir.saveUser(ctx, b, p, stored, e, notes) })
+	dir.count(notes)
+	return p.user(stored), true, err
+}
+
+// lockUser is the first trip: lock the row, then read in a new statement what
+// its roles depend on.
+func (dir *Directory) lockUser(tx *transaction, e userEdit) (*person, error) {
+	p := &person{}
+	err := tx.open(func(b *pgx.Batch) {
+		dir.enterCurrent(b)
+		b.Queue(`select `+personColumns+` from users u
+			where u.tenant_id = $1 and u.id = $2 and ($3::uuid is null or u.connection_id = $3)
+			and (u.deleted_at is not null) = $4 for no key update`, dir.tenant, e.id, dir.narrowed(), e.deleted).QueryRow(p.scan)
+		users := []uuid.UUID{e.id}
+		queueGroups(b, dir.tenant, users, func(_ uuid.UUID, g rolemap.Group) { p.groups = append(p.groups, g) })
+		queueHeld(b, dir.tenant, users, func(_ uuid.UUID, a assignment) { p.held = append(p.held, a) })
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	p.hold()
+	return p, err
+}
+
+// saveUser queues everything that follows from the change to p.
+func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, stored []byte, e userEdit, notes []scim.Note) {
+	r := dir.settings.derive(ctx, p)
+	var d delta
+	lost := d.move(p, r.wanted)
+	search := scim.SearchJSON(nil, scim.UserType(), p.resource)
+	b.Queue(`
+		update users set user_name_key = $3, external_id = nullif($4, ''), active = $5, locked = $6,
+			deleted_at = case when $7 then coalesce(deleted_at, now()) end,
+			epoch = epoch + $8, role_epoch = role_epoch + $9, derived = $10, derived_until = $11,
+			version = $12, modified_at = now(), resource = $13, search = $14
+		where tenant_id = $1 and id = $2`,
+		dir.tenant, p.id, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
+		one(p.shutOut()), one(lost), dir.settings.derivation, r.until, p.version, string(stored), string(search))
+	queueEmailChange(b, dir.tenant, p)
+	if p.shutOut() {
+		queueEndSessions(b, dir.tenant, p.id)
+	}
+	if p.deleted || p.externalID != p.before.externalID {
+		queueUnbind(b, dir.tenant, p.id)
+	}
+	change := dir.change(p.connection, p.id, e.kind, p.version, marshal(p.difference()))
+	change.Roles = p.effects(r.wanted)
+	log.Queue(b, change)
+	d.queue(b, dir.tenant)
+	dir.queueRequest(b, p.connection, e.status, notes)
+}
+
+func queueEmailChange(b *pgx.Batch, tenant uuid.UUID, p *person) {
+	was, is := emails(p.before.resource), emails(p.resource)
+	if slices.Equal(was, is) {
+		return
+	}
+	b.Queue(`delete from user_values where tenant_id = $1 and user_id = $2`, tenant, p.id)
+	if len(is) > 0 {
+		queueEmails(b, tenant, p, is)
+	}
+}
+
+// queueUnbind ends the identities bound to a user: the next sign-in must match anew.
+func queueUnbind(b *pgx.Batch, tenant, user uuid.UUID) {
+	b.Queue(`update identities set ended_at = now() where tenant_id = $1 and user_id = $2 and ended_at is null`, tenant, user)
+}
+
+func one(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
