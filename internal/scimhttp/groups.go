@@ -32,6 +32,9 @@ func createGroup(c *call) error {
 	if err != nil {
 		return err
 	}
+	if len(doc.Members) == 0 {
+		group.Members = []store.Member{} // nobody: nothing to read back
+	}
 	return c.written(http.StatusCreated, group, v)
 }
 
