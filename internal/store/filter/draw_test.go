@@ -32,7 +32,7 @@ func drawDirectory(t *rapid.T) directory {
 	}
 	for _, g := range d.groups {
 		for _, u := range d.users {
-			if rapid.Bool().Draw(t, "member") {
+			if rapid.IntRange(0, 3).Draw(t, "member") == 0 {
 				g.common.Members = append(g.common.Members, scim.Member{Value: u.common.ID, Type: "User"})
 			}
 		}
@@ -131,6 +131,9 @@ func drawFilter(t *rapid.T, rt *scim.ResourceType, parent *scim.Attribute, depth
 		return "not (" + drawFilter(t, rt, parent, depth-1) + ")"
 	case depth > 0 && kind < 6 && parent == nil:
 		a := drawComplex(t, rt)
+		if rt.Name == "Group" {
+			a = rt.Core.Attribute("members")
+		}
 		sub := rapid.SampledFrom([]string{"", "", ".value eq " + drawLiteral(t, nil)}).Draw(t, "behind")
 		return a.Path + "[" + drawFilter(t, rt, a, depth-1) + "]" + sub
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // Key is the key-encryption key of tests.
-var Key = []byte("a key-encryption key for tests..")
+func Key() []byte { return []byte("a key-encryption key for tests..") }
 
 // New opens a Store on a new database, with whatever change sets.
 func New(t testing.TB, change ...func(*store.Config)) *store.Store {
@@ -34,7 +34,7 @@ func New(t testing.TB, change ...func(*store.Config)) *store.Store {
 // Open opens one more Store on a database, as another server process would.
 func Open(t testing.TB, serverURL string, change ...func(*store.Config)) *store.Store {
 	t.Helper()
-	config := store.Config{DatabaseURL: serverURL, Key: Key, PoolSize: 4, Local: true}
+	config := store.Config{DatabaseURL: serverURL, Key: Key(), PoolSize: 4, Local: true}
 	for _, c := range change {
 		c(&config)
 	}
