@@ -6,7 +6,7 @@ import "strings"
 //
 // What the client may not set is ignored and noted: id, meta, a user's groups,
 // a password. In a lenient profile so is what no schema has, and customary
-// deviations are repaired and noted (README of conformance: Q40–Q49, Q64, Q82,
+// deviations are repaired and noted (DIVERGENCES: Q40–Q50, Q60, Q64, Q73, Q82,
 // Q83); a strict profile refuses both. Values are kept verbatim. Required
 // attributes must be there. The error is an [*Error]: invalidSyntax for a body
 // that is no resource, invalidValue for a value that does not fit.

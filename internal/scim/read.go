@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,8 +16,20 @@ type reader struct {
 
 func (r *reader) lenient() bool { return r.profile != Strict }
 
+// maxNotes bounds the notes of one request.
+const maxNotes = 512
+
+// note records what was ignored or repaired, once: every member of a large
+// group may have the same oddity.
 func (r *reader) note(quirk, path, reason string) {
-	r.notes = append(r.notes, Note{Quirk: quirk, Path: clip(path), Reason: reason})
+	n := Note{Quirk: quirk, Path: clip(path), Reason: reason}
+	switch {
+	case len(r.notes) > maxNotes || slices.Contains(r.notes, n):
+	case len(r.notes) == maxNotes:
+		r.notes = append(r.notes, Note{Quirk: "Q46", Reason: "more was ignored or repaired than is listed"})
+	default:
+		r.notes = append(r.notes, n)
+	}
 }
 
 // attribute reads the whole value of a: every element if a is multi-valued.
@@ -102,7 +115,10 @@ func (r *reader) complex(a *Attribute, v any) (any, error) {
 			return r.subAttributes(a, object{{"value", v}})
 		}
 	}
-	return nil, BadValue("%s is complex: its value must be an object", a.Path)
+	if a.Multi {
+		return nil, BadValue("%s: each value must be an object", a.Path)
+	}
+	return nil, BadValue("%s: its value must be an object", a.Path)
 }
 
 func (r *reader) subAttributes(a *Attribute, fields object) (any, error) {
