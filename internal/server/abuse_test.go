@@ -27,7 +27,7 @@ var strangers = []string{
 // whatever spelling, and no user or group is looked at on the way.
 func TestAbuse_T01(t *testing.T) {
 	var touched touches
-	w := start(t, traced(t, &touched))
+	w := start(t, storetest.New(t, func(c *store.Config) { c.Tracer = &touched }))
 	w.tenant("acme")
 	token := w.connect("acme", "entra", "lenient")
 	w.create("/Users", token, `{"userName":"secret@ringling.example"}`)
@@ -120,26 +120,6 @@ func (c *touches) see(sql string) {
 			return
 		}
 	}
-}
-
-// traced opens a store of its own whose statements tracer sees.
-func traced(t *testing.T, tracer pgx.QueryTracer) *store.Store {
-	t.Helper()
-	_, url := storetest.Database(t)
-	return instance(t, store.Config{DatabaseURL: url, Tracer: tracer})
-}
-
-// instance opens one more store, as a second process would.
-func instance(t *testing.T, c store.Config) *store.Store {
-	t.Helper()
-	c.Key = storetest.Key()
-	c.Local = true
-	st, err := store.Open(soon(t), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(st.Close)
-	return st
 }
 
 // TestAbuse_T02: where no token exists, nothing passes for one.
@@ -285,7 +265,7 @@ func TestAbuse_T06(t *testing.T) {
 // at once, although that one has just accepted it.
 func TestAbuse_T08(t *testing.T) {
 	_, url := storetest.Database(t)
-	one, two := start(t, instance(t, store.Config{DatabaseURL: url, PoolSize: 4})), start(t, instance(t, store.Config{DatabaseURL: url, PoolSize: 4}))
+	one, two := start(t, storetest.Open(t, url)), start(t, storetest.Open(t, url))
 	one.tenant("acme")
 	one.connect("acme", "entra", "lenient")
 	ctx := soon(t)
@@ -311,18 +291,18 @@ func TestAbuse_T08(t *testing.T) {
 func TestAbuse_T10(t *testing.T) {
 	w, token := open(t)
 	ctx := soon(t)
-	if err := w.store.SuspendTenant(ctx, "acme", "test"); err != nil {
+	if err := w.store.Revoke(ctx, "test", store.Switch{Tenant: "acme", Off: true}); err != nil {
 		t.Fatal(err)
 	}
 	w.scim("GET", "/Users", token, "").refusal(t, "a suspended tenant", http.StatusUnauthorized, "")
 	w.scim("POST", "/Users", token, `{`).refusal(t, "a suspended tenant", http.StatusUnauthorized, "")
-	if err := w.store.ResumeTenant(ctx, "acme", "test"); err != nil {
+	if err := w.store.Revoke(ctx, "test", store.Switch{Tenant: "acme"}); err != nil {
 		t.Fatal(err)
 	}
 	if a := w.scim("GET", "/Users", token, ""); a.status != http.StatusOK {
 		t.Errorf("a resumed tenant: got %d, want 200", a.status)
 	}
-	if err := w.store.DisableConnection(ctx, "acme", "entra", "test"); err != nil {
+	if err := w.store.Revoke(ctx, "test", store.Switch{Tenant: "acme", Connection: "entra", Off: true}); err != nil {
 		t.Fatal(err)
 	}
 	w.scim("GET", "/Users", token, "").refusal(t, "a disabled connection", http.StatusUnauthorized, "")
@@ -396,4 +376,3 @@ func basic(user, password string) string {
 	request.SetBasicAuth(user, password)
 	return strings.TrimPrefix(request.Header.Get("Authorization"), "Basic ")
 }
-

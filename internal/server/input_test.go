@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -44,7 +45,7 @@ func TestBadBodies(t *testing.T) {
 		{"10,000 objects deep", `{"userName":"x","name":` + strings.Repeat(`{"a":`, 10_000) + `1` + strings.Repeat(`}`, 10_000) + `}`, 400, "invalidSyntax"},
 		{"10,000 arrays deep", `{"userName":"x","emails":` + strings.Repeat(`[`, 10_000) + strings.Repeat(`]`, 10_000) + `}`, 400, "invalidSyntax"},
 		{"40 objects deep in what is ignored", `{"userName":"x","unknown":` + strings.Repeat(`{"a":`, 40) + `1` + strings.Repeat(`}`, 40) + `}`, 400, "invalidSyntax"},
-		{"a string of 100 KB", `{"userName":"x","title":"` + strings.Repeat("t", 100<<10) + `"}`, 400, "invalidValue"},
+		{"a string of 100 KB", `{"userName":"x","title":"` + strings.Repeat("t", 100<<10) + `"}`, 400, "invalidSyntax"},
 		{"20,000 unknown attributes", `{"userName":"x"` + unknown(20_000) + `}`, 400, "invalidSyntax"},
 		{"more than 1 MiB", `{"userName":"x","title":"` + strings.Repeat("t", 1<<20) + `"}`, 413, ""},
 	} {
@@ -86,7 +87,8 @@ func TestBadPatches(t *testing.T) {
 	for _, c := range []struct{ story, operations, scimType string }{
 		{"an unknown operation", `[{"op":"swap","path":"title","value":"x"}]`, "invalidSyntax"},
 		{"no operation name", `[{"path":"title","value":"x"}]`, "invalidSyntax"},
-		{"a path that is none", `[{"op":"replace","path":"title[","value":"x"}]`, "invalidPath"},
+		{"a path that is none", `[{"op":"replace","path":"title]","value":"x"}]`, "invalidPath"},
+		{"a path that ends in its filter", `[{"op":"replace","path":"emails[","value":"x"}]`, "invalidFilter"},
 		{"a filter that is none", `[{"op":"replace","path":"emails[type eq].value","value":"x"}]`, "invalidFilter"},
 		{"a required attribute removed", `[{"op":"remove","path":"userName"}]`, ""},
 		{"remove without a path", `[{"op":"remove"}]`, "noTarget"},
@@ -130,7 +132,8 @@ func TestBadFilters(t *testing.T) {
 		{"NUL", "userName eq \"a\\u0000\""},
 	} {
 		t.Run(c.story, func(t *testing.T) {
-			a := w.scim("GET", "/Users?filter="+url.QueryEscape(c.filter), token, "")
+			raw := strings.NewReplacer(" ", "+", `"`, "%22", `\`, "%5C").Replace(c.filter)
+			a := w.scim("GET", "/Users?filter="+raw, token, "")
 			a.refusal(t, "filter", http.StatusBadRequest, "invalidFilter")
 		})
 	}
@@ -181,18 +184,21 @@ func TestBodyLimits(t *testing.T) {
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Content-Type", "application/scim+json")
-	request.Body = http.MaxBytesReader(nil, endless{}, 33<<20) // chunked: no length is announced
+	request.Body = io.NopCloser(io.LimitReader(spaces{}, 32<<20+1)) // chunked: no length is announced
 	request.ContentLength = -1
-	w.do(request).refusal(t, "33 MiB in chunks", http.StatusRequestEntityTooLarge, "")
+	w.do(request).refusal(t, "a byte too much, in chunks", http.StatusRequestEntityTooLarge, "")
+
+	request.Body, request.ContentLength = io.NopCloser(spaces{}), 1<<40
+	request.Header.Set("Expect", "100-continue")
+	w.do(request).refusal(t, "a terabyte, as announced", http.StatusRequestEntityTooLarge, "")
 }
 
-// endless is a body that does not end of itself.
-type endless struct{}
+// spaces is a body that does not end of itself.
+type spaces struct{}
 
-func (endless) Read(p []byte) (int, error) {
+func (spaces) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = ' '
 	}
 	return len(p), nil
 }
-func (endless) Close() error { return nil }
