@@ -43,7 +43,7 @@ func (r *patchReader) memberOperation(kind opKind, t target, raw jsontext.Value)
 	case raw == nil:
 		return BadValue("%s members needs a value", kind)
 	}
-	list, err := r.readMembers(raw)
+	list, err := r.readMembers(kind, raw)
 	switch {
 	case err != nil:
 		return err
@@ -68,7 +68,7 @@ func (r *patchReader) removeMembers(raw jsontext.Value) error {
 	if r.profile == Strict {
 		return BadValue(`remove takes no value: name the member in the path, members[value eq "…"]`)
 	}
-	list, err := r.readMembers(raw)
+	list, err := r.readMembers(opRemove, raw)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (r *patchReader) selectedMembers(kind opKind, t target, raw jsontext.Value)
 // x, whether or not a value repeats it (Q92).
 func (r *patchReader) addNamed(t target, ids []Member, raw jsontext.Value) error {
 	if !isNull(raw) {
-		list, err := r.readMembers(raw)
+		list, err := r.readMembers(opAdd, raw)
 		if err != nil {
 			return err
 		}
@@ -167,12 +167,12 @@ func (r *patchReader) countMembers(n int) error {
 	return nil
 }
 
-// readMembers reads the value of an operation on members: an array of objects;
-// in the lenient profile also one object, ids as bare strings (Q91) and
-// {"members": […]} (Q88). A value that has elements but names nobody is
+// readMembers reads the value of an operation on members: an array of objects,
+// or for an add one object (RFC 7644 §3.5.2.1). The lenient profile takes one
+// anywhere, ids as bare strings (Q91) and {"members": […]} (Q88). A value that has elements but names nobody is
 // refused, lest a replace empties the group (Q95).
-func (r *patchReader) readMembers(raw jsontext.Value) ([]Member, error) {
-	in := memberReader{patchReader: r, dec: jsontext.NewDecoder(newBuffer(raw))}
+func (r *patchReader) readMembers(kind opKind, raw jsontext.Value) ([]Member, error) {
+	in := memberReader{patchReader: r, kind: kind, dec: jsontext.NewDecoder(newBuffer(raw))}
 	if err := in.read(); err != nil {
 		return nil, syntaxError(err)
 	}
@@ -185,6 +185,7 @@ func (r *patchReader) readMembers(raw jsontext.Value) ([]Member, error) {
 // memberReader collects members from JSON without building a tree of it.
 type memberReader struct {
 	*patchReader
+	kind    opKind
 	dec     *jsontext.Decoder
 	list    []Member
 	skipped int
@@ -197,7 +198,7 @@ func (in *memberReader) read() error {
 	case jsontext.KindNull:
 		return in.dec.SkipValue()
 	}
-	if in.profile == Strict {
+	if in.profile == Strict && in.kind != opAdd {
 		return BadValue("members is not an array")
 	}
 	return in.element()
@@ -239,8 +240,10 @@ func (in *memberReader) object() error {
 		case "members":
 			nested = true
 			err = in.nested()
-		default: // $ref follows from value; the rest is not a member's
+		case "$ref": // follows from value
 			err = in.dec.SkipValue()
+		default:
+			err = in.other(name)
 		}
 		return err
 	})
@@ -259,10 +262,22 @@ func (in *memberReader) nested() error {
 	return in.read()
 }
 
+// other ignores what is no sub-attribute of a member, or in strict refuses it.
+func (in *memberReader) other(name string) error {
+	if err := in.unknown("members." + name); err != nil {
+		return err
+	}
+	return in.dec.SkipValue()
+}
+
 // text reads a sub-attribute of a member; null is as good as absent.
 func (in *memberReader) text(name string) (string, error) {
-	if in.dec.PeekKind() == jsontext.KindNull {
+	switch in.dec.PeekKind() {
+	case jsontext.KindNull:
 		return "", in.dec.SkipValue()
+	case jsontext.KindString, jsontext.KindInvalid:
+	default:
+		return "", BadValue("members.%s must be a string", name)
 	}
 	s, err := readString(in.dec, name)
 	if err == nil && len(s) > maxString {

@@ -62,10 +62,11 @@ func (c *change) changed(op operation, old any) (any, error) {
 // required attribute unassigned, or to change one that is immutable and set
 // (RFC 7643 §7, RFC 7644 §3.5.2).
 func (op operation) permits(a *Attribute, old, now any) error {
+	unassigns := old != nil && (now == nil || now == "")
 	switch {
-	case now == nil && old != nil && a.Required && op.kind == opRemove:
+	case unassigns && a.Required && op.kind == opRemove:
 		return Mutability("%s is required and cannot be removed", a.Path)
-	case now == nil && old != nil && a.Required:
+	case unassigns && a.Required:
 		return BadValue("%s is required and needs a value", a.Path)
 	case old != nil && a.Mutability == Immutable && !equalValue(old, now):
 		return Mutability("%s is immutable and has a value", a.Path)
@@ -86,6 +87,9 @@ func (op operation) merged(old any, given map[string]any) (any, error) {
 		if !ok {
 			continue
 		}
+		if given, ok := value.([]any); ok && op.kind == opAdd {
+			value = union(sub, was[sub.Name], given)
+		}
 		if err := op.permits(sub, was[sub.Name], value); err != nil {
 			return nil, err
 		}
@@ -93,6 +97,18 @@ func (op operation) merged(old any, given map[string]any) (any, error) {
 	}
 	forgetReference(a, was, now, given)
 	return complete(a, now)
+}
+
+// union returns the values of a multi-valued sub-attribute with those given.
+func union(sub *Attribute, old any, given []any) any {
+	list, _ := old.([]any)
+	now := slices.Clone(list)
+	for _, value := range given {
+		if !slices.ContainsFunc(now, func(have any) bool { return sameElement(sub, have, value) }) {
+			now = append(now, value)
+		}
+	}
+	return now
 }
 
 // forgetReference drops what described the resource that a reference named

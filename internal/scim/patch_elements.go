@@ -155,26 +155,39 @@ func addTerms(element map[string]any, f *Filter) bool {
 // added returns old with the elements of given. One that is there already is
 // not added again but takes over what is new (RFC 7644 §3.5.2.1, Q81).
 func (op operation) added(old, given []any) ([]any, error) {
-	a := op.ref.Attr
 	now := append(make([]any, 0, len(old)+len(given)), old...)
 	primary := -1
 	for _, e := range given {
-		i := slices.IndexFunc(now, func(have any) bool { return sameElement(a, have, e) })
+		i := slices.IndexFunc(now, func(have any) bool { return sameElement(op.ref.Attr, have, e) })
 		if i < 0 {
 			i = len(now)
-			now = append(now, e)
-		} else if fields, ok := e.(map[string]any); ok {
-			merged, err := op.merged(now[i], news(a, now[i], fields))
-			if err != nil {
-				return nil, err
-			}
-			now[i] = merged
+			now = append(now, nil)
 		}
+		merged, err := op.withElement(now[i], e)
+		if err != nil {
+			return nil, err
+		}
+		now[i] = merged
 		if isPrimary(e) {
 			primary = i
 		}
 	}
 	return onlyPrimary(now, primary), nil
+}
+
+// withElement returns what becomes of the element have, nil if there is none,
+// when e is added that stands for the same thing.
+func (op operation) withElement(have, e any) (any, error) {
+	fields, isComplex := e.(map[string]any)
+	switch {
+	case !isComplex && have == nil:
+		return e, nil
+	case !isComplex:
+		return have, nil
+	case have == nil:
+		return complete(op.ref.Attr, fields)
+	}
+	return op.merged(have, news(op.ref.Attr, have, fields))
 }
 
 // news returns what fields says that is not so in have.
