@@ -69,8 +69,14 @@ func (s *Store) tend(ctx context.Context, pending map[uuid.UUID]bool) {
 	for tenant := range pending {
 		delete(pending, tenant)
 		err := s.vendorTransactQuietly(ctx, tenant, func(tx pgx.Tx) error {
-			_, err := log.Number(ctx, tx, tenant)
-			return err
+			pass, err := log.Number(ctx, tx, tenant)
+			if err != nil || !pass.Ran {
+				return err
+			}
+			if err := foldVersions(ctx, tx, tenant, pass); err != nil {
+				return err
+			}
+			return pass.FoldTotals(ctx, tx, tenant)
 		})
 		if err != nil {
 			s.complain(ctx, "number changes", err)
@@ -92,6 +98,21 @@ func (s *Store) tend(ctx context.Context, pending map[uuid.UUID]bool) {
 	}
 }
 
+// foldVersions moves the changes of a pass into the bases of the group versions.
+func foldVersions(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, pass log.Pass) error {
+	_, err := tx.Exec(ctx, `
+		update groups g set folded = $3::text::xid8, version = g.version + counted.n
+		from (
+			select g.id, (select count(*) from changes c
+				where c.tenant_id = $1 and c.subject = g.id and c.xid >= g.folded and c.xid < $3::text::xid8) as n
+			from groups g
+			where g.tenant_id = $1 and g.id in (
+				select subject from changes where tenant_id = $1 and xid >= $2::text::xid8 and xid < $3::text::xid8 and kind like 'group.%')
+		) counted
+		where g.tenant_id = $1 and g.id = counted.id and counted.n > 0`, tenant, pass.From, pass.Next)
+	return err
+}
+
 func (s *Store) complain(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
 		s.log.WarnContext(ctx, "background: "+what, "error", err)
@@ -103,7 +124,7 @@ func (s *Store) complain(ctx context.Context, what string, err error) {
 // person in memory.
 func (s *Store) deriveStale(ctx context.Context, tenant uuid.UUID) (more bool, err error) {
 	dir := &Directory{store: s, tenant: tenant, actor: "muster"}
-	if err := dir.loadSettings(ctx, true); err != nil || dir.settings.fault != nil {
+	if err := dir.loadSettings(ctx, false); err != nil || dir.settings.fault != nil {
 		return false, err
 	}
 	err = dir.retryRules(ctx, func() error {

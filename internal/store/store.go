@@ -115,6 +115,7 @@ func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	}
 	config.MinIdleConns = config.MaxConns / 2
 	config.ConnConfig.OnNotice = noteWarning
+	config.AfterConnect = learnUUIDs
 	config.ConnConfig.Tracer = c.Tracer
 	for name, value := range map[string]string{
 		"application_name":                    "muster",

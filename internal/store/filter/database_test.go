@@ -25,8 +25,11 @@ func connect(t *testing.T) *pgx.Conn {
 	t.Helper()
 	ctx := context.Background()
 	cluster := localpg.Shared(t)
-	name := fmt.Sprintf("filter_%d_%s", os.Getpid(), strings.ToLower(t.Name()))
-	if err := cluster.CreateDatabase(ctx, name, ""); err != nil {
+	name := databaseName(t)
+	// A vendor's database may sort as people do; filters must not.
+	_, err := cluster.Psql(ctx, "postgres", fmt.Sprintf(
+		"create database %s owner %s template template0 locale_provider icu icu_locale 'en-US';", name, localpg.OwnerRole))
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -42,6 +45,13 @@ func connect(t *testing.T) *pgx.Conn {
 	execute(t, conn, fmt.Sprintf("set muster.tenant = '%s'; set muster.connection = '%s'", tenant, connection))
 	return conn
 }
+
+func databaseName(t *testing.T) string {
+	return fmt.Sprintf("filter_%d_%s", os.Getpid(), strings.ToLower(t.Name()))
+}
+
+// ownerURL is where the database that connect has made is reached by its owner.
+func ownerURL(t *testing.T) string { return localpg.Shared(t).OwnerURL(databaseName(t)) }
 
 func dial(t *testing.T, url string) *pgx.Conn {
 	t.Helper()

@@ -19,6 +19,23 @@ var words = []string{
 	scim.UserSchema, scim.EnterpriseSchema, userID(0), groupID(0), strings.ToUpper(userID(1)),
 }
 
+// known are filters that identity providers send, and their negations.
+var known = map[string][]string{
+	"User": {
+		`userName eq "` + userID(0) + `a"`, `not (externalId eq a)`, `emails.value eq "A"`, `not (emails eq "ss")`,
+		`emails[type eq "work"].value eq "a"`, `not (emails[type eq "WORK" and value eq "a"])`, `emails[value eq "a" or type eq "work"]`,
+		`id eq ` + userID(0) + ` and manager eq ` + userID(1), `id ne "a"`, `not (id eq "a")`,
+		`groups[not (value eq "a")]`, `groups.value ne "` + groupID(0) + `"`, `groups[not (value eq "` + groupID(1) + `")]`,
+		`schemas eq "` + scim.EnterpriseSchema + `"`, `not (schemas ne "` + scim.UserSchema + `")`, `active eq "False"`,
+	},
+	"Group": {
+		`displayName eq "` + groupID(0) + `a"`, `not (externalId eq a)`, `members[not (value eq "a")]`, `not (members eq "a")`,
+		`id eq ` + groupID(0) + ` and members eq ` + userID(0), `members[value eq "` + userID(1) + `" and type eq "User"]`,
+		`members[not (value eq "` + userID(0) + `")]`, `members[not (value eq "` + groupID(0) + `")]`,
+		`members.value ne "` + userID(0) + `"`, `members[type eq "group"].value ne "` + groupID(0) + `"`, `not (members pr)`,
+	},
+}
+
 func userID(n int) string  { return fmt.Sprintf("0f9c5e1e-0000-7000-8000-%012x", 0xa00+n) }
 func groupID(n int) string { return fmt.Sprintf("0f9c5e1e-0000-7000-8000-%012x", 0xb00+n) }
 
@@ -110,6 +127,9 @@ func drawTime(t *rapid.T) time.Time {
 // drawBound draws a filter that rt answers, or nil if what it drew is refused.
 func drawBound(t *rapid.T, rt *scim.ResourceType) *scim.Filter {
 	text := drawFilter(t, rt, nil, 3)
+	if rapid.IntRange(0, 3).Draw(t, "known") == 0 {
+		text = rapid.SampledFrom(known[rt.Name]).Draw(t, "filter")
+	}
 	f, err := scim.ParseFilter(text)
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
@@ -186,13 +206,17 @@ func drawLiteral(t *rapid.T, a *scim.Attribute) string {
 	if a != nil && a.Type == scim.TypeBoolean {
 		return rapid.SampledFrom([]string{"true", "false", `"True"`}).Draw(t, "boolean")
 	}
-	switch rapid.IntRange(0, 9).Draw(t, "literal") {
-	case 0:
+	kind := rapid.IntRange(0, 9).Draw(t, "literal")
+	if a != nil && (a.Path == "members.value" || a.Path == "groups.value") {
+		kind = min(kind, 4)
+	}
+	switch kind {
+	case 9:
 		return "null"
-	case 1, 2:
+	case 0, 1:
 		zone := time.FixedZone("", rapid.SampledFrom([]int{0, 3600, -5 * 3600}).Draw(t, "zone"))
 		return `"` + drawTime(t).In(zone).Format(time.RFC3339Nano) + `"`
-	case 3, 4:
+	case 2, 3, 4:
 		return `"` + rapid.SampledFrom([]string{userID(0), userID(1), groupID(0), groupID(1)}).Draw(t, "id") + `"`
 	}
 	quoted, err := json.Marshal(rapid.SampledFrom(words).Draw(t, "word"))

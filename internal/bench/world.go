@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"runtime/pprof"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/muster-id/muster/internal/localpg"
+	"github.com/muster-id/muster/internal/server"
+	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/registry"
+)
+
+// A world is a cluster with fsync on, a server process and what both need.
+type world struct {
+	cell    time.Duration
+	profile string // file for the server's CPU profile; empty: none
+	dir     string
+	cluster *localpg.Cluster
+	url     string // of the database, for the server's role
+	server  *exec.Cmd
+	address string
+	store   *store.Store // of this process: to set up only
+	raw     *pgxpool.Pool
+	tenant  registry.Tenant
+	conn    registry.Connection
+	token   string
+	secret  string
+}
+
+var key = []byte("a key-encryption key for bench..")
+
+const database = "bench"
+
+func newWorld(ctx context.Context, cell time.Duration, profile string) (*world, error) {
+	dir, err := os.MkdirTemp("/tmp", "muster-bench-")
+	if err != nil {
+		return nil, err
+	}
+	w := &world{cell: cell, dir: dir, profile: profile}
+	if err := w.start(ctx); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *world) start(ctx context.Context) (err error) {
+	if w.cluster, err = localpg.Start(ctx, localpg.Config{Dir: w.dir, Fsync: true}); err != nil {
+		return err
+	}
+	if err := w.cluster.EnsureDatabase(ctx, database); err != nil {
+		return err
+	}
+	if err := store.Migrate(ctx, w.cluster.OwnerURL(database), localpg.ServerRole, func(string, ...any) {}); err != nil {
+		return err
+	}
+	w.url = w.cluster.ServerURL(database)
+	if w.store, err = store.Open(ctx, store.Config{DatabaseURL: w.url, Key: key, Local: true}); err != nil {
+		return err
+	}
+	if err := w.setUp(ctx); err != nil {
+		return err
+	}
+	if w.raw, err = w.openRaw(ctx); err != nil {
+		return err
+	}
+	return w.spawn(ctx)
+}
+
+const rules = `
+version: 1
+rules:
+  - id: everyone
+    everyone: true
+    grant: [timesheet.viewer]
+  - id: payroll
+    when: |
+      user.enterprise.department == "Payroll" || "Finance" in groups
+    grant: [timesheet.approver]
+`
+
+func (w *world) setUp(ctx context.Context) (err error) {
+	v := w.store.Vendor("bench")
+	if w.tenant, err = v.CreateTenant(ctx, registry.NewTenant{Slug: "bench"}); err != nil {
+		return err
+	}
+	if w.conn, err = v.AddConnection(ctx, "bench", registry.Connection{Name: "entra", Kind: "entra"}); err != nil {
+		return err
+	}
+	if w.token, _, err = v.CreateToken(ctx, "bench", "entra", registry.NewToken{Name: "bench"}); err != nil {
+		return err
+	}
+	w.secret, _, err = v.AddApplication(ctx, registry.NewApplication{
+		ClientID: "timesheet", RedirectURIs: []string{"https://timesheet.example/cb"},
+		Tenants: []string{"bench"}, Roles: []string{"viewer", "approver"},
+	})
+	if err != nil {
+		return err
+	}
+	dir, err := w.store.Admin(ctx, "bench", "bench", store.Request{ID: uuid.New()})
+	if err != nil {
+		return err
+	}
+	_, _, err = dir.PublishRules(ctx, []byte(rules))
+	return err
+}
+
+// openRaw connects as the server's role, with the tenant named once for the
+// connection: raw PostgreSQL spends no statement on it.
+func (w *world) openRaw(ctx context.Context) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(w.url)
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = 64
+	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `select set_config('muster.tenant', $1, false), set_config('muster.connection', 'all', false)`, w.tenant.ID.String())
+		return err
+	}
+	return pgxpool.NewWithConfig(ctx, config)
+}
+
+// spawn starts the server as a process of its own.
+func (w *world) spawn(ctx context.Context) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	w.server = exec.CommandContext(ctx, self, "-serve", w.url, "-profile", w.profile)
+	w.server.Stderr = os.Stderr
+	out, err := w.server.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := w.server.Start(); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	w.address = strings.TrimSpace(line)
+	return err
+}
+
+// beServer is the server process. It says its address on standard output.
+func beServer(ctx context.Context, url, profile string) error {
+	if profile != "" {
+		file, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	metrics := server.NewMetrics()
+	s, err := store.Open(ctx, store.Config{DatabaseURL: url, Key: key, Local: true, Metrics: metrics.Store()})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(listener.Addr())
+	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	srv, err := server.New(server.Config{Store: s, PublicURL: "http://" + listener.Addr().String(), Log: log, Metrics: metrics})
+	if err != nil {
+		return err
+	}
+	go s.Run(ctx)
+	return srv.Serve(ctx, listener, nil)
+}
+
+func (w *world) usage() (usage, error) { return readUsage(w.server.Process.Pid, w.cluster.Pid()) }
+
+// scim opens a connection of the SCIM client.
+func (w *world) scim() (*client, error) { return dial(w.address, "Bearer "+w.token) }
+
+// application opens a connection of the application's back-end.
+func (w *world) application() (*client, error) {
+	return dial(w.address, "Basic "+base64.StdEncoding.EncodeToString([]byte("timesheet:"+w.secret)))
+}
+
+func (w *world) close() {
+	if w.server != nil && w.server.Process != nil {
+		w.server.Process.Signal(os.Interrupt)
+		w.server.Wait()
+	}
+	if w.raw != nil {
+		w.raw.Close()
+	}
+	if w.store != nil {
+		w.store.Close()
+	}
+	if w.cluster != nil {
+		w.cluster.Stop(context.Background())
+	}
+	os.RemoveAll(w.dir)
+}
