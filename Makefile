@@ -30,9 +30,9 @@ lint: ## formatting, vet, staticcheck, tidy modules, import policy
 	$(GO) mod tidy -diff
 	$(GO) test ./internal
 
-bench: ## speed, beside raw PostgreSQL in the same run (fsync on)
+bench: ## speed, beside raw PostgreSQL in the same run, fsync on (ONLY=create for one scenario)
 	@scripts/setup postgres
-	$(GO) test -run '^$$' -bench . -timeout 30m $(PACKAGE)
+	$(GO) run ./internal/bench -only "$(ONLY)"
 
 soak: ## the concurrent tests, over and over (FOR=10 times)
 	@scripts/setup postgres cc

@@ -37,6 +37,7 @@ var ours = map[string][]string{
 
 	"internal/localpg":             {},
 	"internal/localpg/testcluster": {"internal/localpg"},
+	"internal/bench":               {"internal/idpsim", "internal/localpg", "internal/login", "internal/fetch", "internal/scim", "internal/server", "internal/store/..."},
 	"internal/idpsim/...":          {},
 	"conformance":                  {},
 	"client":                       {},
@@ -80,8 +81,8 @@ var theirs = map[string][]string{
 	"github.com/Shopify/toxiproxy/v2":   {},
 }
 
-// testSupport are packages that only tests import.
-var testSupport = []string{"conformance", "internal/localpg/testcluster", "internal/store/storetest"}
+// testSupport are packages that only tests import, and the benchmarks.
+var testSupport = []string{"conformance", "internal/bench", "internal/localpg/testcluster", "internal/store/storetest"}
 
 // pure packages compute values from values: no I/O, no clock.
 var pure = []string{"internal/scim", "internal/rolemap", "internal/store/filter"}
