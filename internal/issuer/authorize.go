@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/muster-id/muster/internal/store"
@@ -26,7 +25,7 @@ func (e *authorizationError) Error() string { return e.code + ": " + e.descripti
 func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) error {
 	params, err := authorizationParams(w, r)
 	if err != nil {
-		return &pageError{"bad_request"}
+		return &pageError{reason: "bad_request"}
 	}
 	application, err := i.application(r.Context(), params)
 	if err != nil {
@@ -40,7 +39,7 @@ func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) error {
 		})
 		return nil
 	}
-	i.config.SignIn(w, r, request, params)
+	i.config.SignIn(w, r, application, request, params)
 	return nil
 }
 
@@ -56,18 +55,18 @@ func authorizationParams(w http.ResponseWriter, r *http.Request) (url.Values, er
 // application finds who asks and holds the redirect URI against its registered ones.
 func (i *Issuer) application(ctx context.Context, params url.Values) (registry.Application, error) {
 	if len(params["client_id"]) != 1 || !isName(params.Get("client_id")) {
-		return registry.Application{}, &pageError{"unknown_application"}
+		return registry.Application{}, &pageError{reason: "unknown_application"}
 	}
 	application, err := i.store.Application(ctx, params.Get("client_id"))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return registry.Application{}, &pageError{"unknown_application"}
+		return registry.Application{}, &pageError{reason: "unknown_application"}
 	case err != nil:
 		return registry.Application{}, err
 	case len(params["redirect_uri"]) != 1 || !slices.Contains(application.RedirectURIs, params.Get("redirect_uri")):
-		return registry.Application{}, &pageError{"redirect_mismatch"}
+		return registry.Application{}, &pageError{"redirect_mismatch", application.ClientID}
 	case application.State != "active":
-		return registry.Application{}, &pageError{"application_disabled"}
+		return registry.Application{}, &pageError{string(store.ApplicationDisabled), application.ClientID}
 	}
 	return application, nil
 }
@@ -156,10 +155,8 @@ func checkPrompt(params url.Values) error {
 		}
 		return &authorizationError{"login_required", "the person has to sign in at the identity provider"}
 	}
-	if age := params.Get("max_age"); age != "" {
-		if seconds, err := strconv.ParseUint(age, 10, 31); err != nil || strconv.FormatUint(seconds, 10) != age {
-			return &authorizationError{"invalid_request", "max_age must be a number of seconds"}
-		}
+	if params.Get("max_age") != "" {
+		return &authorizationError{"invalid_request", "max_age is not supported; prompt=login is"}
 	}
 	return nil
 }

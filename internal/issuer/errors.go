@@ -102,7 +102,10 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // A pageError ends an authorization request on a page: the redirect URI is not
 // to be trusted.
-type pageError struct{ reason string }
+type pageError struct {
+	reason string
+	client string // of a registered application, for the log
+}
 
 func (e *pageError) Error() string { return e.reason }
 
@@ -116,6 +119,7 @@ func (i *Issuer) page(handle func(http.ResponseWriter, *http.Request) error) htt
 		reason := "internal"
 		if p, ok := errors.AsType[*pageError](err); ok {
 			reason = p.reason
+			i.log.InfoContext(r.Context(), "sign-in refused", "request", i.config.RequestID(r), "reason", p.reason, "client", p.client)
 		} else {
 			if unavailable(err) {
 				reason = "unavailable"

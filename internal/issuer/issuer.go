@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/registry"
 )
 
 // Config is what the door needs from the house.
@@ -27,7 +28,7 @@ type Config struct {
 	// SignIn takes over a browser whose authorization request holds. It ends in a
 	// redirect made by the func that [Respond] returns, or on a page. params are the
 	// request's own parameters, each present once.
-	SignIn func(w http.ResponseWriter, r *http.Request, request store.SignInRequest, params url.Values)
+	SignIn func(w http.ResponseWriter, r *http.Request, application registry.Application, request store.SignInRequest, params url.Values)
 	// Page shows why a request ends here: unknown_application, redirect_mismatch,
 	// application_disabled, bad_request, unavailable or internal.
 	Page func(w http.ResponseWriter, r *http.Request, reason string)

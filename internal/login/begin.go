@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -18,19 +19,17 @@ const upstreamScope = "openid profile"
 
 // Begin takes over a browser whose authorization request holds: it finds the
 // organisation and sends the browser to its identity provider, or shows a page.
-// params are the request's parameters; tenant, connection and login_hint say
-// whose the person is; prompt and max_age are passed on, and the auth_time that comes
-// back goes into the ID Token, where the application compares it (OpenID Connect Core
-// §3.1.3.7, 13).
-func (l *Login) Begin(w http.ResponseWriter, r *http.Request, request store.SignInRequest, params url.Values) {
-	a := &attempt{client: request.ClientID}
-	if err := l.begin(w, r, a, request, params); err != nil {
+// params are the request's parameters: tenant, connection and login_hint say whose
+// the person is, prompt is passed on.
+func (l *Login) Begin(w http.ResponseWriter, r *http.Request, application registry.Application, request store.SignInRequest, params url.Values) {
+	a := &attempt{application: application, client: application.ClientID, params: params}
+	if err := l.begin(w, r, a, request); err != nil {
 		l.show(w, r, a, err)
 	}
 }
 
-func (l *Login) begin(w http.ResponseWriter, r *http.Request, a *attempt, request store.SignInRequest, params url.Values) error {
-	connection, err := l.home(r.Context(), a, params)
+func (l *Login) begin(w http.ResponseWriter, r *http.Request, a *attempt, request store.SignInRequest) error {
+	connection, err := l.home(r.Context(), a)
 	if err != nil {
 		return err
 	}
@@ -40,10 +39,13 @@ func (l *Login) begin(w http.ResponseWriter, r *http.Request, a *attempt, reques
 	}
 	request.Tenant, request.ConnectionID = a.tenant, connection.ID.String()
 	signIn, err := l.store.BeginSignIn(r.Context(), request)
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse("connection_disabled", "while the sign-in began")
+	}
 	if err != nil {
 		return err
 	}
-	target, err := l.upstream(metadata, signIn, params)
+	target, err := l.upstream(metadata, signIn, a.params)
 	if err != nil {
 		return err
 	}
@@ -73,7 +75,7 @@ func (l *Login) upstream(metadata fetch.Metadata, signIn store.SignIn, params ur
 	} {
 		query.Set(name, value)
 	}
-	for _, name := range []string{"login_hint", "prompt", "max_age"} {
+	for _, name := range []string{"login_hint", "prompt"} {
 		if value := params.Get(name); value != "" {
 			query.Set(name, value)
 		}
@@ -88,17 +90,17 @@ func (l *Login) redirectURI(signIn store.SignIn) string {
 
 // home finds the connection at which the person signs in. Where it cannot tell,
 // the error is a page that asks.
-func (l *Login) home(ctx context.Context, a *attempt, params url.Values) (registry.Connection, error) {
-	slug, err := l.organisation(ctx, params)
+func (l *Login) home(ctx context.Context, a *attempt) (registry.Connection, error) {
+	slug, err := l.organisation(ctx, a)
 	if err != nil {
 		return registry.Connection{}, err
 	}
-	tenant, connections, err := l.connections(ctx, slug, params)
+	tenant, connections, err := l.connections(ctx, a, slug)
 	if err != nil {
 		return registry.Connection{}, err
 	}
 	a.tenant = tenant.Slug
-	connection, err := choose(tenant, connections, params)
+	connection, err := choose(a, tenant, connections)
 	a.connection = connection.Name
 	return connection, err
 }

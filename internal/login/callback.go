@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -45,11 +44,14 @@ func (l *Login) finish(w http.ResponseWriter, r *http.Request, a *attempt) error
 		return err
 	}
 	decision, code, err := l.store.MintCode(r.Context(), signIn, identity)
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse("sign_in_expired", "the application does not serve the tenant any more, or the sign-in was minted before")
+	}
 	if err != nil {
 		return err
 	}
 	if !decision.Allowed {
-		return decided(decision)
+		return decided(decision, signIn.Connection, identity)
 	}
 	l.respond(w, signIn.Request.RedirectURI, signIn.Request.State, url.Values{"code": {code}})
 	return nil
@@ -152,11 +154,21 @@ func identity(claims fetch.Claims, matchClaim string) (store.Identity, error) {
 	if !ok && claims.Has(matchClaim) || !isText(match) {
 		return store.Identity{}, refuse("claim_not_text", "the claim "+matchClaim+" of the ID Token is not a JSON string that names somebody")
 	}
-	authenticated, ok := claims.Time("auth_time")
-	if !ok {
-		authenticated = time.Time{}
+	authenticated, _ := claims.Time("auth_time")
+	return store.Identity{
+		Issuer: claims.Issuer, Subject: claims.Subject, Match: match, AuthTime: authenticated, Hint: hint(claims),
+	}, nil
+}
+
+// hint is the name that the person signs in with. It diagnoses a mapping; nobody is
+// found by it.
+func hint(claims fetch.Claims) string {
+	for _, name := range []string{"preferred_username", "upn", "email"} {
+		if value, ok := claims.String(name); ok && isText(value) {
+			return value
+		}
 	}
-	return store.Identity{Issuer: claims.Issuer, Subject: claims.Subject, Match: match, AuthTime: authenticated}, nil
+	return ""
 }
 
 // refuseUpstream tells a provider that cannot be used from one that said no.

@@ -3,8 +3,8 @@ package login
 import (
 	"context"
 	"errors"
-	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/muster-id/muster/internal/store"
@@ -14,34 +14,35 @@ import (
 // organisation finds the slug of the person's tenant: by the tenant parameter,
 // else by the domain of login_hint, if a tenant has proved to own it. What is not
 // found and what is not given both end on the page that asks.
-func (l *Login) organisation(ctx context.Context, params url.Values) (string, error) {
-	if slug := params.Get("tenant"); slug != "" {
+func (l *Login) organisation(ctx context.Context, a *attempt) (string, error) {
+	if slug := a.params.Get("tenant"); slug != "" {
 		if !isSlug(slug) {
-			return "", &ask{params: params, unknown: true}
+			return "", &ask{attempt: a, unknown: true}
 		}
 		return slug, nil
 	}
-	hint := params.Get("login_hint")
+	hint := a.params.Get("login_hint")
 	if hint == "" {
-		return "", &ask{params: params}
+		return "", &ask{attempt: a}
 	}
 	domain, ok := emailDomain(hint)
 	if !ok {
-		return "", &ask{params: params, unknown: true}
+		return "", &ask{attempt: a, unknown: true}
 	}
 	slug, err := l.store.TenantByDomain(ctx, domain)
 	if errors.Is(err, store.ErrNotFound) {
-		return "", &ask{params: params, unknown: true}
+		return "", &ask{attempt: a, unknown: true}
 	}
 	return slug, err
 }
 
-// connections lists where people of the tenant can sign in.
-func (l *Login) connections(ctx context.Context, slug string, params url.Values) (registry.Tenant, []registry.Connection, error) {
+// connections lists where people of the tenant can sign in. A tenant that the
+// application does not serve looks like none.
+func (l *Login) connections(ctx context.Context, a *attempt, slug string) (registry.Tenant, []registry.Connection, error) {
 	tenant, connections, err := l.store.ConnectionsFor(ctx, slug)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return registry.Tenant{}, nil, &ask{params: params, unknown: true}
+	case errors.Is(err, store.ErrNotFound), err == nil && !slices.Contains(a.application.Tenants, tenant.ID):
+		return registry.Tenant{}, nil, &ask{attempt: a, unknown: true}
 	case err != nil:
 		return registry.Tenant{}, nil, err
 	case tenant.State == "suspended":
@@ -54,16 +55,16 @@ func (l *Login) connections(ctx context.Context, slug string, params url.Values)
 
 // choose takes the tenant's only connection, or the one that the connection
 // parameter names, or asks.
-func choose(tenant registry.Tenant, connections []registry.Connection, params url.Values) (registry.Connection, error) {
-	if len(connections) == 1 && params.Get("connection") == "" {
+func choose(a *attempt, tenant registry.Tenant, connections []registry.Connection) (registry.Connection, error) {
+	if len(connections) == 1 && a.params.Get("connection") == "" {
 		return connections[0], nil
 	}
 	for _, connection := range connections {
-		if connection.Name == params.Get("connection") {
+		if connection.Name == a.params.Get("connection") {
 			return connection, nil
 		}
 	}
-	return registry.Connection{}, &ask{params: params, tenant: tenant, connections: connections}
+	return registry.Connection{}, &ask{attempt: a, organisation: tenant, connections: connections}
 }
 
 var slugs = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$`)

@@ -80,13 +80,14 @@ func (l *Login) writeQuestion(w http.ResponseWriter, a *ask) {
 		status = http.StatusNotFound
 	}
 	write(w, status, policy(formAction), "home", struct {
-		Style   template.CSS
-		Unknown bool
-		Email   string
-		Tenant  string
-		Kept    []parameter
-		Choices []choice
-	}{template.CSS(style), a.unknown, url.Values(a.params).Get("login_hint"), a.tenant.Name, a.kept(), a.choices()})
+		Style       template.CSS
+		Unknown     bool
+		Email       string
+		Application string
+		Tenant      string
+		Kept        []parameter
+		Choices     []choice
+	}{template.CSS(style), a.unknown, a.params.Get("login_hint"), a.application.Name, a.organisation.Name, a.kept(), a.choices()})
 }
 
 // A parameter of the authorization request, carried by the form.
@@ -100,7 +101,7 @@ func (a *ask) kept() []parameter {
 	var list []parameter
 	for name := range a.params {
 		if name != "login_hint" && name != "tenant" && name != "connection" {
-			list = append(list, parameter{name, url.Values(a.params).Get(name)})
+			list = append(list, parameter{name, a.params.Get(name)})
 		}
 	}
 	slices.SortFunc(list, func(x, y parameter) int { return bytes.Compare([]byte(x.Name), []byte(y.Name)) })
@@ -119,9 +120,9 @@ func (a *ask) choices() []choice {
 func (a *ask) link(connection registry.Connection) string {
 	params := url.Values{}
 	for name := range a.params {
-		params.Set(name, url.Values(a.params).Get(name))
+		params.Set(name, a.params.Get(name))
 	}
-	params.Set("tenant", a.tenant.Slug)
+	params.Set("tenant", a.organisation.Slug)
 	params.Set("connection", connection.Name)
 	return "/authorize?" + params.Encode()
 }

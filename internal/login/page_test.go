@@ -97,7 +97,7 @@ func TestAdviceForITIsEscaped(t *testing.T) {
 func TestTheFirstPageAsksAndKeepsTheRequest(t *testing.T) {
 	params := url.Values{"client_id": {"timesheet"}, "state": {`"><script>alert(1)</script>`}, "login_hint": {"jamie@ringling.example"}, "tenant": {"nobody"}}
 	w := httptest.NewRecorder()
-	pagesOnly("https://id.example").writeQuestion(w, &ask{params: params, unknown: true})
+	pagesOnly("https://id.example").writeQuestion(w, &ask{attempt: &attempt{params: params}, unknown: true})
 	body := shown(t, w)
 	for _, want := range []string{
 		`<input type="hidden" name="client_id" value="timesheet">`,
@@ -119,13 +119,16 @@ func TestTheFirstPageAsksAndKeepsTheRequest(t *testing.T) {
 func TestAnOrganisationWithTwoConnectionsLetsPeopleChoose(t *testing.T) {
 	w := httptest.NewRecorder()
 	pagesOnly("https://id.example").writeQuestion(w, &ask{
-		params:      url.Values{"client_id": {"timesheet"}, "login_hint": {"jamie@ringling.example"}},
-		tenant:      registry.Tenant{Slug: "ringling", Name: "Ringling & Sons"},
-		connections: []registry.Connection{{Name: "entra"}, {Name: "okta"}},
+		attempt: &attempt{
+			application: registry.Application{Name: "Time <& sheet>"},
+			params:      url.Values{"client_id": {"timesheet"}, "login_hint": {"jamie@ringling.example"}},
+		},
+		organisation: registry.Tenant{Slug: "ringling", Name: "Ringling & Sons"},
+		connections:  []registry.Connection{{Name: "entra"}, {Name: "okta"}},
 	})
 	body := shown(t, w)
 	for _, want := range []string{
-		"Sign in to Ringling &amp; Sons",
+		"Sign in to Time &lt;&amp; sheet&gt;", "Where does Ringling &amp; Sons know you?",
 		`href="/authorize?client_id=timesheet&amp;connection=entra&amp;login_hint=jamie%40ringling.example&amp;tenant=ringling"`,
 		`href="/authorize?client_id=timesheet&amp;connection=okta&amp;`,
 	} {
@@ -142,7 +145,7 @@ func TestTheFormMayLeadToAnyIdentityProvider(t *testing.T) {
 		"http://127.0.0.1:8080": "form-action 'self' https: http:;",
 	} {
 		w := httptest.NewRecorder()
-		pagesOnly(publicURL).writeQuestion(w, &ask{})
+		pagesOnly(publicURL).writeQuestion(w, &ask{attempt: &attempt{}})
 		if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, want) {
 			t.Errorf("%s: policy is %q, want %q in it", publicURL, got, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -14,8 +15,14 @@ import (
 	"github.com/muster-id/muster/internal/store/registry"
 )
 
-// An attempt is what is known so far of one sign-in, for the log.
-type attempt struct{ tenant, connection, client string }
+// An attempt is what is known so far of one sign-in.
+type attempt struct {
+	tenant, connection, client string // for the log
+
+	// Until the browser leaves for the identity provider:
+	application registry.Application
+	params      url.Values // the application's request
+}
 
 // A refusal ends a sign-in on the page of its reason.
 type refusal struct {
@@ -29,23 +36,37 @@ func (r *refusal) Error() string { return r.reason + ": " + r.detail }
 
 func refuse(reason, detail string) error { return &refusal{reason: reason, detail: detail} }
 
-// decided is a refusal that store made. Only what has to be changed in the
-// identity provider's mapping is shown to whoever sits at the browser: it names
-// attributes, not people.
-func decided(decision store.Decision) error {
+// decided is a refusal that store made.
+func decided(decision store.Decision, connection registry.Connection, who store.Identity) error {
 	r := &refusal{reason: string(decision.Reason), detail: decision.Detail, counted: true}
 	if decision.Reason == store.JoinMismatch {
-		r.advice = decision.Detail
+		r.advice = mapping(connection, who)
 	}
 	return r
 }
 
+// mapping says what has to be changed in the identity provider, to whoever sits at
+// the browser: it names attributes, and no value of anybody's.
+func mapping(connection registry.Connection, who store.Identity) string {
+	attribute := connection.MatchAttribute
+	switch {
+	case who.Match == "":
+		return "the ID Token has no claim " + connection.MatchClaim + ". Let the identity provider send it."
+	case connection.Kind == "entra":
+		return attribute + " is mapped from mailNickname or another attribute that is not the objectId. " +
+			"In the attribute mapping of the provisioning in Entra, map objectId to " + attribute + ", then restart provisioning."
+	case connection.Kind == "okta":
+		return attribute + " is not the user’s Okta id. In the attribute mappings of the application in Okta, map user.id to " + attribute + ", then push the users again."
+	}
+	return attribute + " is not what the claim " + connection.MatchClaim + " says. Map the same immutable identifier to both."
+}
+
 // An ask is not an error of anybody: the page that asks for what is missing.
 type ask struct {
-	params      map[string][]string
-	unknown     bool // an organisation was named, and there is none
-	tenant      registry.Tenant
-	connections []registry.Connection // to choose from; none: ask for the organisation
+	*attempt
+	unknown      bool // an organisation was named, and there is none
+	organisation registry.Tenant
+	connections  []registry.Connection // to choose from; none: ask for the organisation
 }
 
 func (a *ask) Error() string { return "the person has to say where they belong" }
