@@ -20,7 +20,7 @@
 //	RFC 7644 §3.9   attributes, excludedAttributes   projection.go
 //	RFC 7644 §3.10  attribute notation               resourcetype.go
 //	RFC 7644 §3.12  errors                           error.go
-//	RFC 8265, UTS 39 comparison of names             key.go
+//	comparison of names                              key.go
 //
 // Storing a resource and searching it are stored.go.
 package scim

@@ -28,8 +28,9 @@ type Schema struct {
 // Attribute returns the attribute called name, in any letter case, or nil.
 func (s *Schema) Attribute(name string) *Attribute { return lookup(s.byName, name) }
 
-// Common are the attributes of every resource besides externalId (RFC 7643
-// §3.1): schemas, id and meta. They are computed, never stored in a Resource.
+// common holds the attributes of every resource besides externalId (RFC 7643
+// §3.1): schemas, id and meta. They are computed,
+// never stored in a Resource.
 var common = sync.OnceValue(func() *Schema {
 	s := &Schema{}
 	for _, c := range elimity.CommonAttributes() {

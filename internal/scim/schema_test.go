@@ -157,6 +157,22 @@ func resolved(name string) string {
 	return ref.Last().Path
 }
 
+func FuzzResolve(f *testing.F) {
+	for _, name := range []string{"name.familyName", EnterpriseSchema + ":manager.value", "URN:", "manager.", "a.b.c"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		ref, err := UserType().Resolve(name)
+		if err != nil || ref.Whole {
+			return
+		}
+		again, err := UserType().Resolve(ref.Last().Path)
+		if err != nil || again.Last() != ref.Last() {
+			t.Fatalf("Resolve(%q) = %s, which resolves to %v, %v", name, ref.Last().Path, again, err)
+		}
+	})
+}
+
 func TestGroupsHaveNoManager(t *testing.T) {
 	if ref, err := GroupType().Resolve("manager"); err == nil {
 		t.Errorf("got %v, want an error", ref)

@@ -182,3 +182,13 @@ func TestParseStoredRefusesWhatWasNeverStored(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseStored(f *testing.F) {
+	f.Add(AppendJSON(nil, UserType(), typical(f).Resource))
+	f.Add([]byte(`{"userName":"a","userName":"b","x":{"y":[1]},"emails":[{"value":"\u0061"}]}`))
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		if r, err := ParseStored(UserType(), stored); err == nil && !json.Valid(AppendJSON(nil, UserType(), r)) {
+			t.Fatalf("ParseStored(%s) = %v, which is not written as JSON", stored, r)
+		}
+	})
+}
