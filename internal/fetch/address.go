@@ -27,7 +27,7 @@ func prefixes(texts ...string) []netip.Prefix {
 // public reports whether addr belongs to the public internet. IPv4 addresses written as
 // IPv6 (::ffff:a.b.c.d) are not: who means IPv4 dials IPv4.
 func public(addr netip.Addr) bool {
-	if addr.Is4In6() || addr.Zone() != "" || !addr.IsValid() {
+	if addr.Zone() != "" || !addr.IsValid() {
 		return false
 	}
 	if addr.Is6() && !globalUnicast6.Contains(addr) {

@@ -130,6 +130,9 @@ func TestAbuse_J05(t *testing.T) {
 	refuses(t, localClient(t, newClock()), p, map[string]string{
 		"signed by k1, names k2": sign(t, mislabelled, p.claims(nil), nil),
 	})
+	if n := p.keyGets.Load(); n != 1 {
+		t.Errorf("a wrong signature under a known kid caused %d requests, want the first one only", n)
+	}
 }
 
 func TestATokenWithoutKidIsTriedWithEveryKeyThatFits(t *testing.T) {
@@ -335,6 +338,8 @@ func TestAbuse_J19(t *testing.T) {
 	c := localClient(t, newClock())
 	sum := sha256.Sum256([]byte("the-access-token"))
 	right := base64.RawURLEncoding.EncodeToString(sum[:16])
+	sum = sha256.Sum256(nil)
+	ofNothing := base64.RawURLEncoding.EncodeToString(sum[:16])
 	for _, test := range []struct {
 		claim, value string
 		access, code string
@@ -344,6 +349,7 @@ func TestAbuse_J19(t *testing.T) {
 		{"at_hash", right, "another", "", false},
 		{"at_hash", right, "", "", false},
 		{"at_hash", "", "the-access-token", "", false},
+		{"at_hash", ofNothing, "", "", false},
 		{"c_hash", right, "", "the-access-token", true},
 		{"c_hash", right, "the-access-token", "another", false},
 	} {
