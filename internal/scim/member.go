@@ -230,17 +230,17 @@ func (in *memberReader) object() error {
 	var m Member
 	nested := false
 	err := readObject(in.dec, func(name string) (err error) {
-		switch lowerASCII(name) {
-		case "value":
+		switch {
+		case isName(name, "value"):
 			m.Value, err = in.text("value")
-		case "type":
+		case isName(name, "type"):
 			m.Type, err = in.text("type")
-		case "display":
+		case isName(name, "display"):
 			m.Display, err = in.text("display")
-		case "members":
+		case isName(name, "members"):
 			nested = true
 			err = in.nested()
-		case "$ref": // follows from value
+		case isName(name, "$ref"): // follows from value
 			err = in.dec.SkipValue()
 		default:
 			err = in.other(name)
@@ -305,7 +305,7 @@ func (in *memberReader) append(m Member) error {
 
 func (in *memberReader) memberType(s string) (string, error) {
 	for _, known := range []string{"", "User", "Group"} {
-		if lowerASCII(s) == lowerASCII(known) {
+		if isName(s, known) {
 			return known, nil
 		}
 	}

@@ -34,10 +34,10 @@ func readPatchBody(body []byte) (patchBody, error) {
 	var b patchBody
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
 	err := readObject(dec, func(name string) (err error) {
-		switch lowerASCII(name) {
-		case "schemas":
+		switch {
+		case isName(name, "schemas"):
 			b.schemas, err = readStrings(dec)
-		case "operations":
+		case isName(name, "Operations"):
 			b.operations, err = readOperations(dec)
 		default:
 			b.unknown = append(b.unknown, clip(name))
@@ -70,12 +70,12 @@ func readOperations(dec *jsontext.Decoder) ([]rawOperation, error) {
 func readOperation(dec *jsontext.Decoder) (rawOperation, error) {
 	var op rawOperation
 	err := readObject(dec, func(name string) (err error) {
-		switch lowerASCII(name) {
-		case "op":
+		switch {
+		case isName(name, "op"):
 			op.op, err = readString(dec, "op")
-		case "path":
+		case isName(name, "path"):
 			op.path, err = readPathMember(dec)
-		case "value":
+		case isName(name, "value"):
 			op.value, err = readRaw(dec)
 		default:
 			op.unknown = append(op.unknown, clip(name))
@@ -148,17 +148,18 @@ func readObject(dec *jsontext.Decoder, member func(name string) error) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return err
 	}
-	seen := make(map[string]bool)
+	var fields object
+	var seen nameSet
 	for dec.PeekKind() != jsontext.KindEndObject {
 		tok, err := dec.ReadToken()
 		if err != nil {
 			return err
 		}
 		name := tok.String()
-		if seen[lowerASCII(name)] {
+		if !seen.add(fields, name) {
 			return BadSyntax("%q occurs twice in one object", clip(name))
 		}
-		seen[lowerASCII(name)] = true
+		fields = append(fields, field{name: name})
 		if err := member(name); err != nil {
 			return err
 		}

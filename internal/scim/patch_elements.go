@@ -103,7 +103,7 @@ func (c *change) replaced(op operation, was, given map[string]any) (any, error) 
 // value for that only without a filter; customarily the filter's eq terms
 // describe the element to create (Q77).
 func (c *change) created(op operation, old []any) ([]any, error) {
-	if op.kind == opRemove || op.value == nil && (c.profile == Lenient || op.filter == nil) {
+	if op.kind == opRemove || !assigned(op.value) && (c.profile == Lenient || op.filter == nil) {
 		return old, nil
 	}
 	terms := make(map[string]any)

@@ -76,7 +76,7 @@ func (r *patchReader) kind(op string) (opKind, error) {
 		if op == string(kind) {
 			return kind, nil
 		}
-		if r.lenient() && lowerASCII(op) == string(kind) {
+		if r.lenient() && isName(op, string(kind)) {
 			r.note("Q70", "op", "an op in another letter case")
 			return kind, nil
 		}
@@ -90,7 +90,7 @@ func (r *patchReader) at(kind opKind, path string, raw jsontext.Value) error {
 	if err != nil {
 		return err
 	}
-	t, err := r.locate(p)
+	t, err := r.locate(path, p)
 	switch {
 	case err != nil:
 		return err

@@ -9,10 +9,10 @@ type target struct {
 	filter *Filter    // bound, or nil
 }
 
-// locate resolves a path. If it names no attribute, the target is not found;
+// locate resolves the path p, written as text. If it names no attribute, the target is not found;
 // the error is about paths that cannot be understood.
-func (r *patchReader) locate(p Path) (target, error) {
-	t := target{path: p.String()}
+func (r *patchReader) locate(text string, p Path) (target, error) {
+	t := target{path: text}
 	ref, err := r.rt.Resolve(p.Name)
 	if err != nil {
 		return t, nil
@@ -42,7 +42,7 @@ func (r *patchReader) locateName(name string) (target, error) {
 	if err != nil {
 		return target{path: name}, nil
 	}
-	return r.locate(p)
+	return r.locate(name, p)
 }
 
 func (t target) found() bool { return t.ref.Whole || t.ref.Attr != nil }

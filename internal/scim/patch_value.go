@@ -13,7 +13,7 @@ import (
 //     sub-attribute, and one that is not there is left alone;
 //   - else the value of the attribute or sub-attribute.
 func (r *patchReader) value(kind opKind, t target, raw jsontext.Value) (any, error) {
-	v, err := parseJSON(raw, maxNames, maxValues)
+	v, err := parseValue(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +31,18 @@ func (r *patchReader) value(kind opKind, t target, raw jsontext.Value) (any, err
 		return r.element(a, v)
 	}
 	return r.attribute(a, v)
+}
+
+// parseValue reads the JSON of a value, most often a string.
+func parseValue(raw jsontext.Value) (any, error) {
+	if raw.Kind() != jsontext.KindString {
+		return parseJSON(raw, maxNames, maxValues)
+	}
+	s, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	return boundedString(string(s))
 }
 
 // wholeValue reads all elements of a multi-valued attribute. RFC 7644
