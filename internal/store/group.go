@@ -54,7 +54,7 @@ func (dir *Directory) Group(ctx context.Context, id string, withMembers bool) (G
 	b := &pgx.Batch{}
 	dir.enter(b)
 	b.Queue(`select `+groupColumns+` from groups g
-		where g.tenant_id = $1 and g.id = $2 and ($3::uuid is null or g.connection_id = $3) and g.deleted_at is null`,
+		where g.tenant_id = $1 and g.id = $2 and `+dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
 		dir.tenant, key, dir.narrowed()).QueryRow(g.scan)
 	if withMembers {
 		g.Members = []Member{}

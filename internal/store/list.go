@@ -40,7 +40,7 @@ type listing struct {
 
 func (dir *Directory) listing(q Query, rt *scim.ResourceType, alias string) (listing, error) {
 	l := listing{
-		where: alias + `.tenant_id = $1 and ($2::uuid is null or ` + alias + `.connection_id = $2) and ` + alias + `.deleted_at is null`,
+		where: alias + `.tenant_id = $1 and ` + dir.within(alias+".connection_id", "$2") + ` and ` + alias + `.deleted_at is null`,
 		args:  []any{dir.tenant, dir.narrowed()},
 		count: q.Count, offset: max(q.StartIndex, 1) - 1,
 	}

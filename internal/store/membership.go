@@ -101,7 +101,7 @@ func (c *groupChange) open(id uuid.UUID) error {
 		c.dir.enterCurrent(b)
 		c.queueHold(b, id, &held)
 		b.Queue(`select `+groupColumns+` from groups g
-			where g.tenant_id = $1 and g.id = $2 and ($3::uuid is null or g.connection_id = $3) and g.deleted_at is null`,
+			where g.tenant_id = $1 and g.id = $2 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
 			c.dir.tenant, id, c.dir.narrowed()).QueryRow(c.group.scan)
 		c.queueAbove(b, id, &seen)
 		if c.direct(ids) && len(ids) > 0 {
@@ -188,7 +188,7 @@ func (c *groupChange) queueAbove(b *pgx.Batch, id uuid.UUID, seen *[]uuid.UUID) 
 func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
 	c.people = map[uuid.UUID]*person{}
 	b.Queue(`select `+personColumns+` from users u
-		where u.tenant_id = $1 and u.id = any($2) and ($3::uuid is null or u.connection_id = $3) and u.deleted_at is null
+		where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
 		order by u.id for no key update`, c.dir.tenant, ids, c.dir.narrowed()).Query(c.collectPeople)
 	b.Queue(`
 		with recursive held as (
@@ -244,9 +244,9 @@ func (c *groupChange) queueNamed(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID)
 	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
 	if len(ids) > 0 {
 		b.Queue(`
-			select id, 'User' from users where tenant_id = $1 and id = any($2) and ($3::uuid is null or connection_id = $3) and deleted_at is null
+			select id, 'User' from users where tenant_id = $1 and id = any($2) and `+c.dir.within("connection_id", "$3")+` and deleted_at is null
 			union all
-			select id, 'Group' from groups where tenant_id = $1 and id = any($2) and ($3::uuid is null or connection_id = $3) and deleted_at is null`,
+			select id, 'Group' from groups where tenant_id = $1 and id = any($2) and `+c.dir.within("connection_id", "$3")+` and deleted_at is null`,
 			c.dir.tenant, ids, c.dir.narrowed()).Query(func(rows pgx.Rows) error {
 			var id uuid.UUID
 			var kind string

@@ -144,7 +144,7 @@ func (dir *Directory) FindUser(ctx context.Context, ref string) (User, error) {
 	b := &pgx.Batch{}
 	dir.enter(b)
 	b.Queue(`select `+userColumns+` from users u
-		where u.tenant_id = $1 and ($2::uuid is null or u.connection_id = $2)
+		where u.tenant_id = $1 and `+dir.within("u.connection_id", "$2")+`
 		and (u.id = $3 or u.user_name_key = $4 or u.external_id = $5)
 		order by u.deleted_at is not null, u.id limit 20`, dir.tenant, dir.narrowed(), id, keyOf(ref), ref).Query(func(rows pgx.Rows) (err error) {
 		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (u User, err error) { return u, u.scan(row) })

@@ -57,7 +57,7 @@ func (dir *Directory) User(ctx context.Context, id string, withGroups bool) (Use
 	b := &pgx.Batch{}
 	dir.enter(b)
 	b.Queue(`select `+userColumns+` from users u
-		where u.tenant_id = $1 and u.id = $2 and ($3::uuid is null or u.connection_id = $3) and u.deleted_at is null`,
+		where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+` and u.deleted_at is null`,
 		dir.tenant, key, dir.narrowed()).QueryRow(u.scan)
 	if withGroups {
 		dir.queueGroupRefs(b, []uuid.UUID{key}, func(_ uuid.UUID, g GroupRef) { u.Groups = append(u.Groups, g) })
@@ -72,6 +72,16 @@ func (dir *Directory) User(ctx context.Context, id string, withGroups bool) (Use
 // narrowed is the Directory's connection as a query parameter: null for all.
 func (dir *Directory) narrowed() uuid.NullUUID {
 	return uuid.NullUUID{UUID: dir.connection, Valid: dir.connection != uuid.Nil}
+}
+
+// within is the condition that a row is of the Directory's connection, which is
+// the query's parameter. It is two texts and not one with an `or`, so that the
+// prepared plan of either can use the index by connection and name.
+func (dir *Directory) within(column, parameter string) string {
+	if dir.connection == uuid.Nil {
+		return parameter + `::uuid is null`
+	}
+	return column + ` = ` + parameter
 }
 
 // refuse answers err for a request that needed no query, once the credential
@@ -297,7 +307,7 @@ func (dir *Directory) lockUser(tx *transaction, e userEdit) (*person, error) {
 	err := tx.open(func(b *pgx.Batch) {
 		dir.enterCurrent(b)
 		b.Queue(`select `+personColumns+` from users u
-			where u.tenant_id = $1 and u.id = $2 and ($3::uuid is null or u.connection_id = $3)
+			where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+`
 			and (u.deleted_at is not null) = $4 for no key update`, dir.tenant, e.id, dir.narrowed(), e.deleted).QueryRow(p.scan)
 		users := []uuid.UUID{e.id}
 		queueGroups(b, dir.tenant, users, func(_ uuid.UUID, g rolemap.Group) { p.groups = append(p.groups, g) })
