@@ -121,6 +121,9 @@ func TestAbuse_S01(t *testing.T) {
 			t.Errorf("%s was asked", issuer)
 		}
 	}
+	if c.guard.rule("idp.example")(netip.MustParseAddrPort("93.184.215.14:8443")) {
+		t.Error("a public address may be dialled on port 8443")
+	}
 	// Even a dial that slips past every earlier check ends at the socket.
 	target := canary.Listener.Addr().String()
 	if conn, err := connectAllowed(context.Background(), "tcp", target, c.guard.rule("inward.example")); err == nil {
