@@ -14,7 +14,7 @@ import (
 	"path"
 )
 
-//go:embed entra okta rfc7644 strict
+//go:embed clients entra okta rfc7644 strict
 var files embed.FS
 
 // Transcripts returns every transcript of this package in the order of their

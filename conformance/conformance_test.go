@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -22,6 +24,44 @@ func TestTranscriptsAreWellFormed(t *testing.T) {
 			t.Errorf("%s: the promise names no section: %q", transcript.Name, transcript.Promise)
 		}
 	}
+}
+
+// DIVERGENCES.md names transcripts that exist, and every transcript that shows
+// a divergence is named in it.
+func TestDivergencesAreShown(t *testing.T) {
+	text, err := os.ReadFile("DIVERGENCES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Transcripts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, name := range regexp.MustCompile(`\b(clients|entra|okta|rfc7644|strict)/[a-z-]+`).FindAllString(string(text), -1) {
+		named[name] = true
+	}
+	for _, transcript := range all {
+		if strings.Contains(transcript.Promise, "DIVERGENCES") && !named[transcript.Name] {
+			t.Errorf("%s shows a divergence that DIVERGENCES.md does not name", transcript.Name)
+		}
+		delete(named, transcript.Name)
+	}
+	for name := range named {
+		t.Errorf("DIVERGENCES.md names %s, which is no transcript", name)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"", "p\n-- request --\nGET /\n-- response --\n200\n", "p\n-- request --\nGET /\nA: b\n\n{}\n-- response --\n200\nA: {x}\n{\"a\":\"{x}\"}\n"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		transcript, err := Parse("x", text)
+		if err == nil && len(transcript.Steps) == 0 {
+			t.Errorf("Parse(%q): a transcript without steps", text)
+		}
+	})
 }
 
 func TestMatchBody(t *testing.T) {
