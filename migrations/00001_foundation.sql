@@ -143,7 +143,7 @@ create table users (
 );
 create unique index users_user_name on users (tenant_id, connection_id, user_name_key) where deleted_at is null;
 create index users_external_id on users (tenant_id, connection_id, external_id) where deleted_at is null;
-create index users_stale on users (tenant_id, derived) where deleted_at is null and active;
+alter table users set (toast_tuple_target = 4080);  -- a usual row is 2 kB: compressing it costs more than it saves
 
 create table user_values (
 	tenant_id uuid not null,
@@ -197,8 +197,10 @@ create table assignments (
 	rule text collate "C" not null,
 	rule_set bigint not null,
 	facts text not null,                     -- JSON: what gave it
-	from_change bigint not null,
+	from_change bigint not null,             -- n of the change that gave it
+	from_xid xid8 not null default pg_current_xact_id(),
 	until_change bigint,                     -- null: held now
+	until_xid xid8,
 	primary key (tenant_id, user_id, role, scope, rule, from_change)
 );
 
@@ -227,14 +229,17 @@ create table change_numbers (
 	seq bigint not null,
 	n bigint not null,
 	xid xid8 not null,
-	primary key (tenant_id, seq),
-	unique (tenant_id, n)
+	primary key (tenant_id, seq)
 );
 
 create table sequencers (
 	tenant_id uuid primary key references tenants,
-	horizon xid8 not null default '0',       -- every change below it is numbered
-	top bigint not null default 0
+	horizon xid8 not null default '0',       -- every change before it is numbered
+	low bigint not null default 0,           -- every change from the horizon on has a higher seq
+	top bigint not null default 0,           -- the highest seq given
+	derivation bigint not null default 0,    -- under which everybody's assignments are written
+	derived_on date,                         -- and for which day
+	derived_after uuid                       -- how far the pass for the next one is
 );
 
 create table totals (

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/muster-id/muster/internal/rolemap"
 	"github.com/muster-id/muster/internal/store/log"
 )
 
@@ -120,8 +119,9 @@ func (s *Store) complain(ctx context.Context, what string, err error) {
 }
 
 // deriveStale writes the assignments of the next people whose rules, groups or
-// day have changed under them. Nobody waits for it: readers evaluate a stale
-// person in memory.
+// day have changed under them, in the order of their ids. Nobody waits for it:
+// readers evaluate a stale person in memory. Where nothing is stale it costs
+// one row.
 func (s *Store) deriveStale(ctx context.Context, tenant uuid.UUID) (more bool, err error) {
 	dir := &Directory{store: s, tenant: tenant, actor: "muster"}
 	if err := dir.loadSettings(ctx, false); err != nil || dir.settings.fault != nil {
@@ -129,42 +129,82 @@ func (s *Store) deriveStale(ctx context.Context, tenant uuid.UUID) (more bool, e
 	}
 	err = dir.retryRules(ctx, func() error {
 		return s.transact(ctx, func(tx *transaction) error {
-			people, err := dir.lockStale(tx)
-			if err != nil || len(people) == 0 {
+			pass := &stalePass{dir: dir}
+			if err := pass.open(tx); err != nil || pass.done {
 				more = false
 				return err
 			}
-			more = len(people) == staleBatch
-			return tx.commit(func(b *pgx.Batch) { dir.saveStale(ctx, b, people) })
+			more = len(pass.people) == staleBatch
+			return tx.commit(func(b *pgx.Batch) { pass.save(ctx, b, more) })
 		})
 	})
-	if more {
-		s.woke(tenant)
-	}
 	return more, err
 }
 
-func (dir *Directory) lockStale(tx *transaction) (map[uuid.UUID]*person, error) {
-	c := &groupChange{dir: dir, tx: tx, people: map[uuid.UUID]*person{}}
+// A stalePass is one step through a tenant's people.
+type stalePass struct {
+	dir    *Directory
+	done   bool // nothing is stale, or another process is at it
+	people map[uuid.UUID]*person
+	last   uuid.UUID
+}
+
+// open takes the tenant's turn and locks the next stale people. Members and
+// users may have to wait for it: a batch is small.
+func (pass *stalePass) open(tx *transaction) error {
+	dir := pass.dir
+	pass.done, pass.people = true, map[uuid.UUID]*person{}
+	c := &groupChange{dir: dir, tx: tx, people: pass.people}
+	var after uuid.NullUUID
 	err := tx.open(func(b *pgx.Batch) {
 		dir.enterCurrent(b)
-		b.Queue(`select `+personColumns+` from users u
-			where u.tenant_id = $1 and u.deleted_at is null and u.active
-			and (u.derived is distinct from $2 or u.derived_until < now())
-			order by u.id limit $3 for no key update skip locked`, dir.tenant, dir.settings.derivation, staleBatch).Query(c.collectPeople)
+		b.Queue(`
+			select derived_after from sequencers
+			where tenant_id = $1 and (derivation <> $2 or $3 and derived_on is distinct from (now() at time zone 'utc')::date)
+			for update skip locked`, dir.tenant, dir.settings.derivation, dir.settings.readsToday()).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&after}, func() error {
+				pass.done = false
+				return nil
+			})
+			return err
+		})
 	})
-	if err != nil || len(c.people) == 0 {
-		return nil, err
-	}
-	ids := make([]uuid.UUID, 0, len(c.people))
-	for id := range c.people {
-		ids = append(ids, id)
+	if err != nil || pass.done {
+		return err
 	}
 	b := &pgx.Batch{}
-	queueGroups(b, dir.tenant, ids, func(user uuid.UUID, g rolemap.Group) { c.addGroup(user, g) })
+	b.Queue(`select `+personColumns+` from users u
+		where u.tenant_id = $1 and u.id > $4 and u.deleted_at is null and u.active
+		and (u.derived is distinct from $2 or u.derived_until <= now())
+		order by u.id limit $3 for no key update`, dir.tenant, dir.settings.derivation, staleBatch, after.UUID).Query(c.collectPeople)
+	if err := tx.send(b); err != nil {
+		return err
+	}
+	ids := make([]uuid.UUID, 0, len(pass.people))
+	for id := range pass.people {
+		ids = append(ids, id)
+		if compareIDs(id, pass.last) > 0 {
+			pass.last = id
+		}
+	}
+	b = &pgx.Batch{}
+	queueGroups(b, dir.tenant, ids, c.addGroup)
 	queueHeld(b, dir.tenant, ids, c.addHeld)
-	return c.people, tx.send(b)
+	return tx.send(b)
 }
+
+// save writes the batch and how far the pass is.
+func (pass *stalePass) save(ctx context.Context, b *pgx.Batch, more bool) {
+	pass.dir.saveStale(ctx, b, pass.people)
+	if more {
+		b.Queue(`update sequencers set derived_after = $2 where tenant_id = $1`, pass.dir.tenant, pass.last)
+		return
+	}
+	b.Queue(`update sequencers set derivation = $2, derived_after = null, derived_on = (now() at time zone 'utc')::date
+		where tenant_id = $1`, pass.dir.tenant, pass.dir.settings.derivation)
+}
+
+func (set *settings) readsToday() bool { return set.program != nil && set.program.ReadsToday() }
 
 func (dir *Directory) saveStale(ctx context.Context, b *pgx.Batch, people map[uuid.UUID]*person) {
 	var d delta

@@ -134,7 +134,7 @@ func (d *delta) move(p *person, wanted []assignment) (lost bool) {
 func (d *delta) queue(b *pgx.Batch, tenant uuid.UUID) {
 	if len(d.endedUsers) > 0 {
 		b.Queue(`
-			update assignments a set until_change = currval('change_n')
+			update assignments a set until_change = currval('change_n'), until_xid = pg_current_xact_id()
 			from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) as gone(user_id, role, scope, rule)
 			where a.tenant_id = $1 and a.user_id = gone.user_id and a.role = gone.role
 			and a.scope = gone.scope and a.rule = gone.rule and a.until_change is null`,

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -111,5 +112,46 @@ func TestDeletingAGroupEndsWhatItGave(t *testing.T) {
 	}
 	if d := c.check(u); len(d.Roles) != 1 {
 		t.Fatalf("after the deletion: %+v", d)
+	}
+}
+
+func TestPublishedRulesHoldAtOnceAndAreWrittenBehind(t *testing.T) {
+	c := ringling(t)
+	ctx := t.Context()
+	u := c.create("a@ringling.example", "a")
+	_, issues, err := c.admin().PublishRules(ctx, []byte(`
+version: 1
+rules:
+  - id: everyone
+    everyone: true
+    grant: [timesheet.manager]
+`))
+	if err != nil {
+		t.Fatal(err, issues)
+	}
+	if d := c.check(u); !slices.Equal(d.Roles, []string{"timesheet.manager"}) {
+		t.Fatalf("right after the publish: %+v", d)
+	}
+	background, stop := context.WithCancel(ctx)
+	done := make(chan error)
+	go func() { done <- c.store.Run(background) }()
+	for {
+		e, err := c.admin().Explain(ctx, u.ID.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(e.Assignments) != 1 || e.Assignments[0].Role != "timesheet.manager" {
+			t.Fatalf("explained: %+v", e.Assignments)
+		}
+		if !e.Assignments[0].Since.IsZero() {
+			break // written
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if d := c.check(u); !slices.Equal(d.Roles, []string{"timesheet.manager"}) || d.RuleSet != 2 {
+		t.Fatalf("once written: %+v", d)
 	}
 }

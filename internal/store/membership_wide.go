@@ -56,6 +56,7 @@ func (c *groupChange) commitCircle(ctx context.Context, users, groups []uuid.UUI
 	if len(c.people) > maxDerived {
 		return c.tx.commit(func(b *pgx.Batch) {
 			b.Queue(`update users set derived = null where tenant_id = $1 and id in (`+below+`)`, c.dir.tenant, users, groups)
+			b.Queue(`update sequencers set derivation = 0, derived_after = null where tenant_id = $1`, c.dir.tenant)
 			if c.deleted {
 				c.queueDeleteMembers(b)
 			}

@@ -182,7 +182,7 @@ func (dir *Directory) Explain(ctx context.Context, ref string) (Explained, error
 func (dir *Directory) queueSince(b *pgx.Batch, u User, since map[assignment]time.Time) {
 	b.Queue(`
 		select a.role, a.scope, a.rule, a.rule_set, a.facts, c.at
-		from assignments a join changes c on c.tenant_id = a.tenant_id and c.n = a.from_change
+		from assignments a join changes c on c.tenant_id = a.tenant_id and c.xid = a.from_xid and c.n = a.from_change
 		where a.tenant_id = $1 and a.user_id = $2 and a.until_change is null`, dir.tenant, u.ID).Query(func(rows pgx.Rows) error {
 		var a assignment
 		var at time.Time

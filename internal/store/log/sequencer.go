@@ -28,10 +28,10 @@ func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 		return Pass{}, err
 	}
 	var p Pass
-	var top int64
+	var low, top int64
 	err = tx.QueryRow(ctx, `
-		select horizon::text, top, pg_snapshot_xmin(pg_current_snapshot())::text
-		from sequencers where tenant_id = $1 for update skip locked`, tenant).Scan(&p.From, &top, &p.Next)
+		select horizon::text, low, top, pg_snapshot_xmin(pg_current_snapshot())::text
+		from sequencers where tenant_id = $1 for update skip locked`, tenant).Scan(&p.From, &low, &top, &p.Next)
 	if err == pgx.ErrNoRows {
 		return Pass{}, nil
 	}
@@ -40,17 +40,20 @@ func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 	}
 	tag, err := tx.Exec(ctx, `
 		with fresh as materialized (
-			select c.n, c.xid from changes c
-			where c.tenant_id = $1 and c.xid >= $2::text::xid8
-			and not exists (select from change_numbers k where k.tenant_id = c.tenant_id and k.n = c.n)
+			select n, xid from changes where tenant_id = $1 and xid >= $2::text::xid8
+			except
+			select n, xid from change_numbers where tenant_id = $1 and seq > $4
 		)
 		insert into change_numbers (tenant_id, seq, n, xid)
-		select $1, $3 + row_number() over (order by n), n, xid from fresh`, tenant, p.From, top)
+		select $1, $3 + row_number() over (order by n), n, xid from fresh`, tenant, p.From, top, low)
 	if err != nil {
 		return Pass{}, err
 	}
 	p.Ran, p.Numbered = true, tag.RowsAffected()
-	_, err = tx.Exec(ctx, `update sequencers set horizon = $2::text::xid8, top = top + $3 where tenant_id = $1`, tenant, p.Next, p.Numbered)
+	_, err = tx.Exec(ctx, `
+		update sequencers set horizon = $2::text::xid8, top = top + $3, low = coalesce(
+			(select min(seq) - 1 from change_numbers where tenant_id = $1 and seq > $4 and xid >= $2::text::xid8), top + $3)
+		where tenant_id = $1`, tenant, p.Next, p.Numbered, low)
 	return p, err
 }
 
