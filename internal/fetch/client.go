@@ -33,11 +33,12 @@ type Config struct {
 
 // A Client makes every outbound request. It is safe for concurrent use.
 type Client struct {
-	guard   *guard
-	http    *http.Client
-	keys    *keyCache
-	now     func() time.Time
-	timeout time.Duration
+	guard    *guard
+	http     *http.Client
+	metadata *cache[Metadata]
+	keys     *cache[keySet]
+	now      func() time.Time
+	timeout  time.Duration
 }
 
 // NewClient returns a Client. Close it to drop its idle connections.
@@ -56,7 +57,8 @@ func NewClient(config Config) *Client {
 			return http.ErrUseLastResponse // the 3xx itself is then refused
 		},
 	}
-	c.keys = newKeyCache(c.get, c.now)
+	c.metadata = newCache(c.loadMetadata, c.now)
+	c.keys = newCache(c.loadKeys, c.now)
 	return c
 }
 

@@ -22,14 +22,36 @@ type Metadata struct {
 	IssInResponse bool `json:"authorization_response_iss_parameter_supported"`
 }
 
-// Discover reads the discovery document of issuer. The document must name issuer byte for
+// Metadata returns the discovery document of a connection's Issuer as [Client.Discover] does,
+// from a cache: a sign-in does not have to wait for it, and nobody who starts many makes us
+// send many requests. scope separates tenants and connections, as in [Expect].
+func (c *Client) Metadata(ctx context.Context, scope, issuer string) (Metadata, error) {
+	if err := c.CheckIssuer(issuer); err != nil {
+		return Metadata{}, err
+	}
+	found, err := c.metadata.entry(cacheKey{scope, issuer, discoveryAddress(issuer)}).current(ctx)
+	if err != nil {
+		return Metadata{}, err
+	}
+	return found.value, nil
+}
+
+func (c *Client) loadMetadata(ctx context.Context, key cacheKey) (Metadata, error) {
+	return c.Discover(ctx, key.issuer)
+}
+
+func discoveryAddress(issuer string) string {
+	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
+}
+
+// Discover asks for the discovery document of issuer. The document must name issuer byte for
 // byte, and every endpoint must be an https address; those that will be asked from here
 // must be public ones. Errors are of class [ErrURL] or [ErrUnreachable].
 func (c *Client) Discover(ctx context.Context, issuer string) (Metadata, error) {
 	if err := c.CheckIssuer(issuer); err != nil {
 		return Metadata{}, err
 	}
-	body, err := c.get(ctx, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
+	body, err := c.get(ctx, discoveryAddress(issuer))
 	if err != nil {
 		return Metadata{}, err
 	}

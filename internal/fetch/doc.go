@@ -9,13 +9,14 @@
 // As a relying party (OpenID Connect Core 1.0) it reads discovery documents, exchanges
 // codes and verifies ID Tokens:
 //
-//	metadata, err := client.Discover(ctx, issuer)         // byte-exact issuer
+//	metadata, err := client.Metadata(ctx, scope, issuer)  // byte-exact issuer; from a cache
 //	answer, err := client.Exchange(ctx, request)          // RFC 6749 §4.1.3, RFC 7636
 //	claims, err := client.VerifyIDToken(ctx, raw, expect) // Core §3.1.3.7
 //
 // Limits: 5 s and 512 KiB an exchange, TLS 1.2 or newer, no redirects; ID Token 16 KiB;
-// key set 100 keys, kept 15 minutes, or up to 24 hours while its provider fails, fetched
-// again at most once a minute. JSON is read strictly everywhere: duplicate names, names
+// key set 100 keys. Key sets and discovery documents are kept for each connection by
+// itself: 15 minutes, or up to 24 hours while the provider fails, and fetched again at most
+// once a minute. JSON is read strictly everywhere: duplicate names, names
 // that differ in case only and invalid UTF-8 are refused before any member is read.
 //
 // Every error is an [*Error]: its text is one of three sentences that reveal nothing of the

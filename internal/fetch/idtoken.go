@@ -146,17 +146,17 @@ func (c *Client) verifySignature(ctx context.Context, raw string, header tokenHe
 	if err != nil {
 		return nil, err
 	}
-	if payload, ok := verifyWith(set.candidates(header), token); ok {
+	if payload, ok := verifyWith(set.value.candidates(header), token); ok {
 		return payload, nil
 	}
-	if set.names(header) {
+	if set.value.names(header) {
 		return nil, refused("ID Token: signature is not by the key it names")
 	}
 	newer, err := entry.other(ctx, set)
 	if err != nil {
 		return nil, err
 	}
-	if payload, ok := verifyWith(newer.candidates(header), token); ok {
+	if payload, ok := verifyWith(newer.value.candidates(header), token); ok {
 		return payload, nil
 	}
 	return nil, refused("ID Token: no published key signed it")

@@ -1,12 +1,12 @@
 package fetch
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-json-experiment/json"
@@ -22,10 +22,7 @@ const (
 )
 
 // keySet is what an Issuer published at one moment (RFC 7517 §5). It never changes.
-type keySet struct {
-	keys    []verificationKey
-	fetched time.Time
-}
+type keySet []verificationKey
 
 // verificationKey is one usable public key of a set.
 type verificationKey struct {
@@ -50,34 +47,48 @@ type publishedKey struct {
 	K      string   `json:"k,omitempty"`
 }
 
+// loadKeys asks for the key set of a connection.
+func (c *Client) loadKeys(ctx context.Context, key cacheKey) (keySet, error) {
+	text, err := c.get(ctx, key.address)
+	if err != nil {
+		return nil, err
+	}
+	set, err := parseKeySet(text)
+	if err != nil {
+		return nil, unreachable("key set: %w", err)
+	}
+	return set, nil
+}
+
 // parseKeySet reads a JWK Set. Keys that cannot verify a signature safely are skipped
 // (RFC 7517 §5); a set of more than 100 keys, or in which one kid names two keys, is refused
 // whole.
-func parseKeySet(document []byte, fetched time.Time) (*keySet, error) {
+func parseKeySet(text []byte) (keySet, error) {
 	var published struct {
 		Keys []jsontext.Value `json:"keys"`
 	}
-	if err := decode(document, &published); err != nil {
+	if err := decode(text, &published); err != nil {
 		return nil, err
 	}
 	if published.Keys == nil || len(published.Keys) > maxKeys {
 		return nil, fmt.Errorf("key set without keys, or with more than %d", maxKeys)
 	}
-	set := &keySet{fetched: fetched}
+	var set keySet
 	for _, raw := range published.Keys {
 		key, ok := parseKey(raw)
 		if !ok {
 			continue
 		}
-		if err := set.add(key); err != nil {
+		if err := set.accept(key); err != nil {
 			return nil, err
 		}
 	}
 	return set, nil
 }
 
-func (s *keySet) add(key verificationKey) error {
-	for _, other := range s.keys {
+// accept adds key to the set, unless it is there already.
+func (s *keySet) accept(key verificationKey) error {
+	for _, other := range *s {
 		if key.id == "" || other.id != key.id {
 			continue
 		}
@@ -88,7 +99,7 @@ func (s *keySet) add(key verificationKey) error {
 			return nil
 		}
 	}
-	s.keys = append(s.keys, key)
+	*s = append(*s, key)
 	return nil
 }
 
@@ -147,9 +158,9 @@ func isStrong(public any) bool {
 
 // candidates returns the keys that may have signed a token with this header: the one it
 // names, or, if it names none, at most ten that fit its algorithm.
-func (s *keySet) candidates(header tokenHeader) []verificationKey {
+func (s keySet) candidates(header tokenHeader) []verificationKey {
 	var list []verificationKey
-	for _, key := range s.keys {
+	for _, key := range s {
 		named := header.KeyID == nil || key.id == *header.KeyID
 		if named && algorithms[header.Algorithm].fits(key) && len(list) < maxTried {
 			list = append(list, key)
@@ -159,8 +170,8 @@ func (s *keySet) candidates(header tokenHeader) []verificationKey {
 }
 
 // names reports whether the set holds the key that the header names.
-func (s *keySet) names(header tokenHeader) bool {
-	return header.KeyID != nil && slices.ContainsFunc(s.keys, func(key verificationKey) bool {
+func (s keySet) names(header tokenHeader) bool {
+	return header.KeyID != nil && slices.ContainsFunc(s, func(key verificationKey) bool {
 		return key.id == *header.KeyID
 	})
 }

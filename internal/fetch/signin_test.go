@@ -89,7 +89,7 @@ func objectID(idp *idpsim.IdP, nickname string) string {
 func signIn(t *testing.T, client *fetch.Client, idp *idpsim.IdP) (fetch.Claims, error) {
 	t.Helper()
 	ctx := context.Background()
-	metadata, err := client.Discover(ctx, idp.Issuer())
+	metadata, err := client.Metadata(ctx, "ringling/entra", idp.Issuer())
 	if err != nil {
 		return fetch.Claims{}, err
 	}

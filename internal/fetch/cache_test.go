@@ -105,7 +105,7 @@ func TestAbuse_J07(t *testing.T) {
 		t.Fatal(Detail(err))
 	}
 	p.publish(rsaKey("k2", 1))
-	clock.advance(keySetTTL)
+	clock.advance(cacheTTL)
 	if _, err := verify(t, c, p, byK1()); !errors.Is(err, ErrRefused) {
 		t.Errorf("a key removed 15 minutes ago: error = %v, want ErrRefused", err)
 	}
@@ -127,7 +127,7 @@ func TestKeysOfAProviderThatFailsAreUsedForADayAndNoLonger(t *testing.T) {
 		t.Fatal(Detail(err))
 	}
 	p.publishText(`<html>maintenance</html>`)
-	clock.advance(keySetMaxAge - time.Second)
+	clock.advance(cacheMaxAge - time.Second)
 	if err := signIn(); err != nil {
 		t.Errorf("after almost a day: %s", Detail(err))
 	}
@@ -260,17 +260,45 @@ func TestAbuse_S09(t *testing.T) {
 	}
 }
 
-func TestTheKeyCacheIsBounded(t *testing.T) {
+func TestSignInsShareOneDiscoveryDocument(t *testing.T) {
+	p := newProvider(t)
 	clock := newClock()
-	cache := newKeyCache(nil, clock.now)
-	for i := range maxCachedSets + 10 {
+	c := localClient(t, clock)
+	var running sync.WaitGroup
+	for range 50 {
+		running.Go(func() {
+			if metadata, err := c.Metadata(context.Background(), "ringling/entra", p.URL); err != nil || metadata.JWKSURI != p.URL+"/keys" {
+				t.Errorf("metadata = %+v, %s", metadata, Detail(err))
+			}
+		})
+	}
+	running.Wait()
+	if n := p.requests.Load(); n != 1 {
+		t.Errorf("50 sign-ins caused %d requests, want 1", n)
+	}
+	if _, err := c.Metadata(context.Background(), "cirque/entra", p.URL); err != nil || p.requests.Load() != 2 {
+		t.Errorf("another connection: %d requests, want 2 (%s)", p.requests.Load(), Detail(err))
+	}
+	clock.advance(cacheTTL)
+	if _, err := c.Metadata(context.Background(), "ringling/entra", p.URL); err != nil || p.requests.Load() != 3 {
+		t.Errorf("after 15 minutes: %d requests, want 3 (%s)", p.requests.Load(), Detail(err))
+	}
+	if _, err := c.Metadata(context.Background(), "ringling/entra", "https://127.0.0.1?x"); !errors.Is(err, ErrURL) {
+		t.Errorf("an issuer with a query: error = %v, want ErrURL", err)
+	}
+}
+
+func TestTheCacheIsBounded(t *testing.T) {
+	clock := newClock()
+	cache := newCache[keySet](nil, clock.now)
+	for i := range maxCached + 10 {
 		cache.entry(cacheKey{scope: fmt.Sprint(i)})
 		clock.advance(time.Second)
 	}
-	if n := len(cache.sets); n != maxCachedSets {
-		t.Errorf("%d key sets are kept, want %d", n, maxCachedSets)
+	if n := len(cache.entries); n != maxCached {
+		t.Errorf("%d key sets are kept, want %d", n, maxCached)
 	}
-	if cache.sets[cacheKey{scope: "0"}] != nil || cache.sets[cacheKey{scope: "10"}] == nil {
+	if cache.entries[cacheKey{scope: "0"}] != nil || cache.entries[cacheKey{scope: "10"}] == nil {
 		t.Error("not the least recently used entries were dropped")
 	}
 }
@@ -283,11 +311,11 @@ func FuzzKeySet(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
-		set, err := parseKeySet(document, noon)
+		set, err := parseKeySet(document)
 		if err != nil {
 			return
 		}
-		for _, key := range set.keys {
+		for _, key := range set {
 			if !isStrong(key.public) {
 				t.Errorf("%q: weak key %q was kept", document, key.id)
 			}
