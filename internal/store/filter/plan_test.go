@@ -81,7 +81,7 @@ func explain(t *testing.T, conn *pgx.Conn, mode string, rt *scim.ResourceType, t
 	if rt.Name == "Group" {
 		from = "groups g where g.tenant_id = $1 and g.connection_id = $2 and g.deleted_at is null and "
 	}
-	execute(t, conn, "set plan_cache_mode = "+mode+"; prepare q as select id from "+from+q.Where)
+	execute(t, conn, "set plan_cache_mode = "+mode+"; prepare q as select id from "+from+q.Where+" order by 1 limit 100")
 	defer execute(t, conn, "deallocate q")
 	args := append([]any{pgx.QueryExecModeSimpleProtocol, tenant, connection}, q.Args...)
 	placeholders := "$1"
