@@ -103,6 +103,31 @@ func TestAnAuthorizationRequestIsRefusedInOAuthsWords(t *testing.T) {
 	}
 }
 
+// Whatever a request holds, it is refused in characters that a redirect may carry, or
+// asks for a code with a challenge that can be verified.
+func FuzzAuthorizationRequest(f *testing.F) {
+	f.Add(asked().Encode())
+	f.Add(asked("prompt", "none", "request", "x").Encode())
+	f.Add(asked("state", "\x00", "scope", "openid\u00a0x").Encode() + "&state=2")
+	f.Add("response_type=code&code_challenge_method=S256&code_challenge=%ff")
+	f.Fuzz(func(t *testing.T, query string) {
+		params, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		request, err := authorizationRequest(params, registry.Application{ClientID: "timesheet", Audience: "timesheet"})
+		if _, refused := errors.AsType[*authorizationError](err); err != nil && !refused {
+			t.Errorf("%q: %v is not an answer for the application", query, err)
+		}
+		if err == nil && (len(request.CodeChallenge) != 43 || !isText(request.State) || !isText(request.Nonce)) {
+			t.Errorf("%q was read as %+v", query, request)
+		}
+		if state := echo(params); state != "" && !isText(state) {
+			t.Errorf("%q: the state %q is sent back", query, state)
+		}
+	})
+}
+
 func TestStateIsSentBackOnlyIfItIsOneAndText(t *testing.T) {
 	repeated := asked()
 	repeated.Add("state", "another")

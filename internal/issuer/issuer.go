@@ -32,8 +32,7 @@ type Config struct {
 	// Page shows why a request ends here: unknown_application, redirect_mismatch,
 	// application_disabled, bad_request, unavailable or internal.
 	Page func(w http.ResponseWriter, r *http.Request, reason string)
-	// Refused counts a refusal that store has not counted, by its OAuth error code;
-	// nil counts nothing.
+	// Refused counts an error answer by its OAuth error code; nil counts nothing.
 	Refused func(reason string)
 	// Now is the clock that keys age by; nil means time.Now.
 	Now func() time.Time

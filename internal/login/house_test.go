@@ -58,7 +58,7 @@ func newHouse(t *testing.T) *house {
 	h.tenant("cirque", "cirque.example")
 	h.connection = h.connect("ringling", "entra", h.provider)
 	h.application()
-	h.publish("ringling", "version: 1\nrules:\n  - id: everyone\n    everyone: true\n    grant: [timesheet.viewer]\n")
+	h.publish("ringling", everyone)
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }))
 	t.Cleanup(listener.Close)
 	h.url = listener.URL

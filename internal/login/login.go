@@ -60,8 +60,8 @@ func (l *Login) Routes(r chi.Router) {
 	r.Get("/t/{tenant}/callback/{connection}", l.callback)
 }
 
-// CallbackURL is the redirect URI that a connection has at its identity
-// provider. Each connection has its own (RFC 9700 §4.4).
+// CallbackURL is the redirect URI that the connection of this id has to be given at
+// its identity provider. Each connection has its own (RFC 9700 §4.4).
 func CallbackURL(publicURL, tenant, connection string) string {
 	return publicURL + "/t/" + tenant + "/callback/" + connection
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/registry"
 )
 
@@ -75,6 +76,14 @@ func TestEveryReasonHasAPage(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestEveryDecisionThatSaysNoHasAPageAndIsForbidden(t *testing.T) {
+	for _, reason := range store.Reasons() {
+		if p, ok := pages[string(reason)]; !ok || p.status != http.StatusForbidden {
+			t.Errorf("%s: page %+v, want one with status 403", reason, p)
+		}
 	}
 }
 
