@@ -149,7 +149,7 @@ func queueUser(b *pgx.Batch, u *record) {
 		string(scim.AppendJSON(nil, rt, u.resource)), string(scim.SearchJSON(nil, rt, u.resource)))
 	emails, _ := u.resource["emails"].([]any)
 	for _, e := range emails {
-		if address, ok := e.(map[string]any)["value"].(string); ok {
+		if address, ok := e.(map[string]any)["value"].(string); ok && address != "" {
 			b.Queue(`
 				insert into user_values (tenant_id, connection_id, attribute, value_key, user_id)
 				values ($1, $2, 'emails.value', $3, $4)

@@ -22,7 +22,7 @@ var words = []string{
 // known are filters that identity providers send, and their negations.
 var known = map[string][]string{
 	"User": {
-		`userName eq "` + userID(0) + `a"`, `not (externalId eq a)`, `emails.value eq "A"`, `not (emails eq "ss")`,
+		`userName eq "` + userID(0) + `a"`, `not (externalId eq a)`, `emails.value eq "A"`, `emails eq ""`, `emails[type eq "work" and value eq ""]`, `not (emails eq "ss")`,
 		`emails[type eq "work"].value eq "a"`, `not (emails[type eq "WORK" and value eq "a"])`, `emails[value eq "a" or type eq "work"]`,
 		`id eq ` + userID(0) + ` and manager eq ` + userID(1), `id ne "a"`, `not (id eq "a")`,
 		`groups[not (value eq "a")]`, `groups.value ne "` + groupID(0) + `"`, `groups[not (value eq "` + groupID(1) + `")]`,

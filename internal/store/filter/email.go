@@ -6,7 +6,7 @@ import "github.com/muster-id/muster/internal/scim"
 // user_values finds the few users who have it; a value path is then evaluated
 // on their search documents.
 func (c *compiler) emails(f *scim.Filter) string {
-	if f.Op == scim.Eq && isValue(f) {
+	if asksAddress(f) {
 		return c.hasEmail(f)
 	}
 	if f.Op != scim.Has {
@@ -29,18 +29,22 @@ func (c *compiler) hasEmail(f *scim.Filter) string {
 
 // addressAsked returns a term of f that holds only for one address, or nil.
 func addressAsked(f *scim.Filter) *scim.Filter {
-	if f.Op == scim.Eq && isValue(f) {
+	if asksAddress(f) {
 		return f
 	}
 	if f.Op != scim.And {
 		return nil
 	}
 	for _, term := range f.Terms {
-		if term.Op == scim.Eq && isValue(term) {
+		if asksAddress(term) {
 			return term
 		}
 	}
 	return nil
 }
 
-func isValue(f *scim.Filter) bool { return f.Ref.Sub != nil && f.Ref.Sub.Name == "value" }
+// asksAddress reports whether f asks for one address. The empty one, which a
+// strict connection may store, is in no index.
+func asksAddress(f *scim.Filter) bool {
+	return f.Op == scim.Eq && f.Ref.Sub != nil && f.Ref.Sub.Name == "value" && f.Operand != ""
+}

@@ -26,8 +26,8 @@ type Query struct {
 // and `emails.value eq`, alone or within a value path, are equalities of typed
 // columns, which indexes serve under row-level security. All else is evaluated
 // on the row's search document, which [scim.SearchJSON] has written. Rows of
-// user_values hold the key of every e-mail address of a user. Members and
-// groups that are deleted do not count.
+// user_values hold the key of every e-mail address of a user that is not empty.
+// Members and groups that are deleted do not count.
 func Compile(f *scim.Filter, rt *scim.ResourceType, first int) (Query, error) {
 	c := &compiler{rt: rt, row: "u", next: first}
 	if rt.Name == "Group" {
