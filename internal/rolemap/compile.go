@@ -98,7 +98,13 @@ type compiler struct {
 	user   *record
 	cost   uint64
 	issues []Issue
+
+	unknownGroups int
 }
+
+// maxSuggestions bounds how often a tenant's group names are searched for a
+// similar one: there may be many, and a set may name a thousand unknown ones.
+const maxSuggestions = 50
 
 func (c *compiler) add(i Issue) { c.issues = append(c.issues, i) }
 
@@ -167,8 +173,10 @@ func (c *compiler) knownGroup(at position, rule, name string) {
 		return
 	}
 	issue := at.issue(SeverityWarning, rule, "no group is called %q yet", clip(name))
-	if like := nearest(name, c.cat.GroupNames); like != "" {
-		issue.Suggestion = fmt.Sprintf("%q", like)
+	if c.unknownGroups++; c.unknownGroups <= maxSuggestions {
+		if like := nearest(name, c.cat.GroupNames); like != "" {
+			issue.Suggestion = fmt.Sprintf("%q", like)
+		}
 	}
 	c.add(issue)
 }

@@ -109,7 +109,7 @@ func assumedSize(t *types.Type, path []string) cost.SizeEstimate {
 	ofGroups := len(path) == 0 || path[0] == "groups" || len(path) > 1 && path[1] == "groups"
 	var largest uint64 = 1
 	switch t.Kind() {
-	case types.OpaqueKind:
+	case types.OpaqueKind: // optional_type is the only one
 		held := assumedSize(t.Parameters()[0], path)
 		return cost.SizeEstimate{Min: 1, Max: cost.SafeAdd(1, held.Max), Elem: &held}
 	case types.ListKind:

@@ -81,9 +81,7 @@ func (p *Program) Explain(ctx context.Context, person Person, today string) Expl
 		x.Faults = append(x.Faults, strings.TrimPrefix(f.Rule+": "+f.Message, ": "))
 	}
 	s := p.subject(person, today)
-	for _, a := range p.groupRoleCauses(s) {
-		x.Rules = append(x.Rules, a)
-	}
+	x.Rules = append(x.Rules, p.groupRoleCauses(s)...)
 	for i := range p.rules {
 		x.Rules = append(x.Rules, p.rules[i].explain(ctx, s))
 	}

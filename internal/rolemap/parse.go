@@ -19,15 +19,16 @@ var (
 
 // Parse reads a rule set: YAML with strict keys, no anchors, aliases or tags,
 // at most 256 KiB. The issues say by line and column what is wrong; if any is
-// an error there is no RuleSet, so that no half-read rule can ever grant.
+// an error there is no RuleSet, so that no half-read rule can ever grant. Parse
+// reports errors only, the first 100 of them.
 func Parse(src []byte) (*RuleSet, []Issue) {
-	p := &parser{lines: strings.Split(string(src), "\n")}
+	p := &parser{}
 	rs := p.document(src)
 	sortIssues(p.issues)
 	if HasErrors(p.issues) {
-		return nil, p.issues
+		return nil, p.issues[:min(maxIssues, len(p.issues))]
 	}
-	return rs, p.issues
+	return rs, nil
 }
 
 // parser reads one YAML document and collects what is wrong with it.
@@ -74,6 +75,7 @@ func (p *parser) root(src []byte) *yaml.Node {
 		p.issues = append(p.issues, Issue{Severity: SeverityError, Message: fmt.Sprintf("a rule set is at most %d KiB", maxSource>>10)})
 		return nil
 	}
+	p.lines = strings.Split(string(src), "\n")
 	dec := yaml.NewDecoder(strings.NewReader(string(src)))
 	var doc, more yaml.Node
 	if err := dec.Decode(&doc); err != nil {

@@ -10,6 +10,7 @@ const (
 	maxGroups     = 200 // groups of a test
 	maxText       = 256 // code points of a title, a group name, a test's name
 	maxID         = 64  // characters of a rule id or role
+	maxIssues     = 100 // that Parse reports
 )
 
 // RuleSet is a parsed rule set: what a tenant admin wrote, with its places in

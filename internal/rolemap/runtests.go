@@ -137,7 +137,7 @@ func (p *Program) testExtension(user scim.Resource, container string, value any)
 // fits reports whether the attribute called name exists in r and value is of
 // its type, down to sub-attributes.
 func (r *record) fits(name string, value any) error {
-	a := r.types[name]
+	a := r.schema[name]
 	if a == nil {
 		err := fmt.Errorf("there is no attribute %s.%s", r.path, clip(name))
 		if like := r.nearest(name); like != "" {

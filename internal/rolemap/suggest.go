@@ -1,17 +1,15 @@
 package rolemap
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // nearest returns the candidate that name was probably meant to be, or "".
 // Letter case costs nothing, so "username" is nearest to "userName".
 func nearest(name string, candidates []string) string {
 	best, least := "", 1+max(1, len([]rune(name))/3)
 	folded := []rune(strings.ToLower(name))
-	for _, c := range slices.Sorted(slices.Values(candidates)) {
-		if d := distance(folded, []rune(strings.ToLower(c)), least); d < least {
+	for _, c := range candidates {
+		d := distance(folded, []rune(strings.ToLower(c)), least+1)
+		if d < least || d == least && best != "" && c < best {
 			best, least = c, d
 		}
 	}

@@ -27,7 +27,7 @@ type record struct {
 	path   string // as an author writes it: "user.name"
 	fields map[string]*types.FieldType
 	nested map[string]*record         // the fields that are records, or lists of them
-	types  map[string]*scim.Attribute // the fields that are attributes
+	schema map[string]*scim.Attribute // the fields that are attributes
 }
 
 var _ types.StructTypeDescriptor = (*record)(nil)
@@ -38,7 +38,7 @@ func newRecord(name, path string) *record {
 		path:   path,
 		fields: map[string]*types.FieldType{},
 		nested: map[string]*record{},
-		types:  map[string]*scim.Attribute{},
+		schema: map[string]*scim.Attribute{},
 	}
 }
 
@@ -115,7 +115,7 @@ func (r *record) add(a *scim.Attribute, in place) {
 		celType = types.NewListType(celType)
 	}
 	path := r.path + "." + a.Name
-	r.types[a.Name] = a
+	r.schema[a.Name] = a
 	r.fields[a.Name] = &types.FieldType{
 		Type:    celType,
 		IsSet:   func(target any) bool { return present(in(target)[a.Name]) },
