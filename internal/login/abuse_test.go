@@ -204,6 +204,24 @@ func TestAbuse_F05(t *testing.T) {
 	}
 }
 
+// F06: an e-mail address, a UPN or a name identifies nobody, whatever is said about it.
+func TestAbuse_F06(t *testing.T) {
+	h := newHouse(t)
+	h.provision("ringling", "entra", `{"userName":"jamie@ringling.example","externalId":"`+jamieOID+`","active":true,
+		"emails":[{"value":"jamie@ringling.example","type":"work"}]}`)
+	for _, edov := range []any{nil, false, "1", true} {
+		h.provider.person(map[string]any{
+			"sub": "attacker", "oid": "6f1c2d3e-0000-4000-8000-00000000eeee", "preferred_username": "jamie@ringling.example",
+			"email": "jamie@ringling.example", "upn": "jamie@ringling.example", "email_verified": true, "xms_edov": edov,
+		})
+		if a := newBrowser(t).signIn(h.authorize()); a.status != http.StatusForbidden || a.location() != "" {
+			t.Errorf("xms_edov %v: got %d %q %s, want 403", edov, a.status, a.reason(), a.location())
+		}
+	}
+	h.provider.person(jamie())
+	newBrowser(t).signIn(h.authorize()).admitted(t)
+}
+
 // F08: a sign-in that began at one connection ends there or not at all.
 func TestAbuse_F08(t *testing.T) {
 	h := newHouse(t)
@@ -344,6 +362,23 @@ func TestAbuse_F19(t *testing.T) {
 			t.Errorf("cookie %q", c.Raw)
 		}
 	}
+}
+
+// F21: an address in a claim is not asked.
+func TestAbuse_F21(t *testing.T) {
+	h := newHouse(t)
+	h.provisionJamie()
+	claims, canary := jamie(), h.provider.URL+"/canary"
+	for _, name := range []string{"picture", "profile", "website", "jku", "_claim_sources"} {
+		claims[name] = canary
+	}
+	h.provider.person(claims)
+	newBrowser(t).signIn(h.authorize()).admitted(t)
+	h.provider.change(func() {
+		if h.provider.canary != 0 {
+			t.Errorf("the address in a claim was asked %d times, want never", h.provider.canary)
+		}
+	})
 }
 
 // F22: every redirect is a 303 and tells nobody where the browser was.

@@ -3,8 +3,10 @@ package login_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -260,6 +262,8 @@ func TestATenantOfAnotherApplicationLooksLikeNone(t *testing.T) {
 	}
 }
 
+var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
+
 // The page that asks carries the application's request to its end.
 func TestThePageThatAsksLeadsOn(t *testing.T) {
 	h := newHouse(t)
@@ -268,7 +272,7 @@ func TestThePageThatAsksLeadsOn(t *testing.T) {
 	asked := b.get(h.authorize("tenant", "", "state", `a "quoted" & <odd> state`))
 	form := url.Values{"login_hint": {"jamie@ringling.example"}, "tenant": {""}}
 	for _, field := range hidden.FindAllStringSubmatch(asked.body, -1) {
-		form.Set(field[1], unescape(field[2]))
+		form.Set(field[1], html.UnescapeString(field[2]))
 	}
 	back := b.signIn(h.url + "/authorize?" + form.Encode())
 	back.admitted(t)
