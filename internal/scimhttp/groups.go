@@ -88,11 +88,11 @@ func patchGroup(c *call) error {
 	if err != nil {
 		return err
 	}
-	change := store.GroupChange{Members: patch.Members()}
-	if patch.ChangesAttributes() {
-		change.Attributes = func(old scim.Resource) (scim.Resource, []scim.Note, error) {
+	change := store.GroupChange{
+		Members: patch.Members(),
+		Attributes: func(old scim.Resource) (scim.Resource, []scim.Note, error) { // also says what was repaired in Members
 			return patch.Apply(scim.GroupType(), old)
-		}
+		},
 	}
 	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), change)
 	if err != nil {

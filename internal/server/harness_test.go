@@ -39,12 +39,17 @@ type world struct {
 // start serves st on loopback until the test ends.
 func start(t *testing.T, st *store.Store) *world {
 	t.Helper()
+	return serve(t, st, server.NewMetrics())
+}
+
+func serve(t *testing.T, st *store.Store, metrics *server.Metrics) *world {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, store: st, vendor: st.Vendor("test"), log: &lockedBuffer{}, metrics: server.NewMetrics(),
+		t: t, store: st, vendor: st.Vendor("test"), log: &lockedBuffer{}, metrics: metrics,
 		url: "http://" + listener.Addr().String(),
 	}
 	s, err := server.New(server.Config{

@@ -15,6 +15,7 @@ import (
 	"github.com/muster-id/muster/internal/fetch"
 	"github.com/muster-id/muster/internal/login"
 	"github.com/muster-id/muster/internal/server"
+	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
 
@@ -85,6 +86,34 @@ func TestMetrics(t *testing.T) {
 	}
 	if a := w.send("GET", w.url+"/metrics", "", ""); a.status != http.StatusNotFound {
 		t.Errorf("the public listener answers /metrics with %d", a.status)
+	}
+}
+
+// A 2xx hides nothing: what lenience ignored or repaired is counted by its
+// quirk, in members as in attributes.
+func TestIgnoredOperationsAreCounted(t *testing.T) {
+	metrics := server.NewMetrics()
+	w := serve(t, storetest.New(t, func(c *store.Config) { c.Metrics = metrics.Store() }), metrics)
+	w.tenant("acme")
+	token := w.connect("acme", "entra", "lenient")
+	const user, group = `"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"]`, `"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"]`
+	alice := w.create("/Users", token, `{`+user+`,"userName":"alice@ringling.example"}`)
+	riggers := w.create("/Groups", token, `{`+group+`,"displayName":"Riggers","members":[{"value":"`+alice+`"}]}`)
+	for path, operations := range map[string]string{
+		"/Users/" + alice:    `[{"op":"Replace","path":"active","value":"False"}]`,
+		"/Groups/" + riggers: `[{"op":"remove","path":"members","value":[{"value":"` + alice + `"}]},{"op":"add","path":"members","value":[{"value":"nobody"}]}]`,
+	} {
+		body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":` + operations + `}`
+		if a := w.scim("PATCH", path, token, body); a.status >= 300 {
+			t.Fatalf("PATCH %s: got %d: %s", path, a.status, a.body)
+		}
+	}
+	recorder := httptest.NewRecorder()
+	metrics.Handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	for _, quirk := range []string{"Q42", "Q60", "Q70", "Q87"} {
+		if want := `muster_ignored_operations_total{quirk="` + quirk + `"} 1` + "\n"; !strings.Contains(recorder.Body.String(), want) {
+			t.Errorf("the metrics lack %s:\n%s", want, lines(recorder.Body.String(), "muster_ignored"))
+		}
 	}
 }
 
