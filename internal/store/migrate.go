@@ -43,6 +43,16 @@ func Migrate(ctx context.Context, ownerURL, serverRole string, report func(forma
 	return grant(ctx, db, serverRole)
 }
 
+// RoleOf answers the role that a database URL connects as: the server's, when it
+// is given to [Migrate].
+func RoleOf(databaseURL string) (string, error) {
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return "", badArgument("the database URL is not valid") // never echo it: it may hold a password
+	}
+	return config.User, nil
+}
+
 // grant lets the server's role read and write rows, and nothing more: no
 // truncate, no references, no schema changes.
 func grant(ctx context.Context, db *sql.DB, role string) error {
