@@ -17,9 +17,6 @@ const (
 	// maxPatchMembers bounds the members that one request names: Okta pushes
 	// a whole group at once.
 	maxPatchMembers = 100_000
-	// maxElements bounds the elements of a multi-valued attribute. Adding
-	// compares each new element with every other.
-	maxElements = 500
 	// maxSchemas bounds `schemas`, which has one meaningful element.
 	maxSchemas = 50
 )
@@ -82,6 +79,9 @@ func (p Patch) Apply(rt *ResourceType, r Resource) (Resource, []Note, error) {
 		if err := c.apply(op); err != nil {
 			return nil, nil, atOperation(op.index, err)
 		}
+	}
+	if err := bounded(c.resource); err != nil {
+		return nil, nil, err
 	}
 	return c.resource, c.notes, nil
 }

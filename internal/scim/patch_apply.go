@@ -12,6 +12,7 @@ type change struct {
 	profile  Profile
 	resource Resource
 	notes    []Note
+	compared int // bytes of text so far
 }
 
 func newChange(p Patch, r Resource) *change {
@@ -102,13 +103,13 @@ func (op operation) merged(old any, given map[string]any) (any, error) {
 // union returns the values of a multi-valued sub-attribute with those given.
 func union(sub *Attribute, old any, given []any) any {
 	list, _ := old.([]any)
-	now := slices.Clone(list)
+	now := newElementSet(sub, list, len(given))
 	for _, value := range given {
-		if !slices.ContainsFunc(now, func(have any) bool { return sameElement(sub, have, value) }) {
-			now = append(now, value)
+		if _, found := now.find(value); !found {
+			now.append(value)
 		}
 	}
-	return now
+	return now.list
 }
 
 // forgetReference drops what described the resource that a reference named

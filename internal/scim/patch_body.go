@@ -19,10 +19,11 @@ type patchBody struct {
 	unknown    []string // names that the message does not define
 }
 
-// rawOperation is one element of Operations. A path that is null or absent is "".
+// rawOperation is one element of Operations. A path of null is none.
 type rawOperation struct {
 	op      string
 	path    string
+	hasPath bool
 	value   jsontext.Value // nil if there is none
 	unknown []string
 }
@@ -74,7 +75,8 @@ func readOperation(dec *jsontext.Decoder) (rawOperation, error) {
 		case isName(name, "op"):
 			op.op, err = readString(dec, "op")
 		case isName(name, "path"):
-			op.path, err = readPathMember(dec)
+			op.hasPath = dec.PeekKind() != jsontext.KindNull
+			op.path, err = readPath(dec)
 		case isName(name, "value"):
 			op.value, err = readRaw(dec)
 		default:
@@ -86,7 +88,7 @@ func readOperation(dec *jsontext.Decoder) (rawOperation, error) {
 	return op, err
 }
 
-func readPathMember(dec *jsontext.Decoder) (string, error) {
+func readPath(dec *jsontext.Decoder) (string, error) {
 	if dec.PeekKind() == jsontext.KindNull {
 		return "", dec.SkipValue()
 	}

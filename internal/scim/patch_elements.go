@@ -1,14 +1,14 @@
 package scim
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // changedElements returns what op makes of a multi-valued attribute; nil if
 // no element is left.
 func (c *change) changedElements(op operation, old []any) (any, error) {
 	given, _ := op.value.([]any)
+	if err := c.spend(op, old, given); err != nil {
+		return nil, err
+	}
 	var now []any
 	var err error
 	switch {
@@ -21,13 +21,8 @@ func (c *change) changedElements(op operation, old []any) (any, error) {
 	default:
 		now, err = op.added(nil, given)
 	}
-	switch {
-	case err != nil:
+	if err != nil || len(now) == 0 {
 		return nil, err
-	case len(now) > maxElements:
-		return nil, tooManyElements(op.ref.Attr)
-	case len(now) == 0:
-		return nil, nil
 	}
 	return now, nil
 }
@@ -92,7 +87,7 @@ func (c *change) replaced(op operation, was, given map[string]any) (any, error) 
 		assign(now, name, value)
 	}
 	for _, sub := range op.ref.Attr.Sub {
-		if err := op.permits(sub, was[sub.Name], now[sub.Name]); err != nil && sub.Mutability == Immutable {
+		if err := op.permits(sub, was[sub.Name], now[sub.Name]); err != nil {
 			return nil, err
 		}
 	}
@@ -155,78 +150,42 @@ func addTerms(element map[string]any, f *Filter) bool {
 // added returns old with the elements of given. One that is there already is
 // not added again but takes over what is new (RFC 7644 §3.5.2.1, Q81).
 func (op operation) added(old, given []any) ([]any, error) {
-	now := append(make([]any, 0, len(old)+len(given)), old...)
+	now := newElementSet(op.ref.Attr, old, len(given))
 	primary := -1
 	for _, e := range given {
-		i := slices.IndexFunc(now, func(have any) bool { return sameElement(op.ref.Attr, have, e) })
-		if i < 0 {
-			i = len(now)
-			now = append(now, nil)
+		i, found := now.find(e)
+		if !found {
+			i = now.append(e)
 		}
-		merged, err := op.withElement(now[i], e)
+		changed, err := op.withElement(now.list[i], e, found)
 		if err != nil {
 			return nil, err
 		}
-		now[i] = merged
+		now.list[i] = changed
 		if isPrimary(e) {
 			primary = i
 		}
 	}
-	return onlyPrimary(now, primary), nil
+	return onlyPrimary(now.list, primary), nil
 }
 
-// withElement returns what becomes of the element have, nil if there is none,
-// when e is added that stands for the same thing.
-func (op operation) withElement(have, e any) (any, error) {
+// withElement returns what becomes of have when e is added that stands for the
+// same thing; if have was not found before, it is e.
+func (op operation) withElement(have, e any, found bool) (any, error) {
 	fields, isComplex := e.(map[string]any)
 	switch {
-	case !isComplex && have == nil:
-		return e, nil
 	case !isComplex:
 		return have, nil
-	case have == nil:
+	case !found:
 		return complete(op.ref.Attr, fields)
 	}
 	return op.merged(have, news(op.ref.Attr, have, fields))
 }
 
-// news returns what fields says that is not so in have.
-func news(a *Attribute, have any, fields map[string]any) map[string]any {
-	was, _ := have.(map[string]any)
-	differing := maps.Clone(fields)
-	maps.DeleteFunc(differing, func(name string, value any) bool {
-		return sameValue(a.SubAttribute(name), was[name], value)
-	})
-	return differing
-}
-
 // without returns old less the elements that given names.
 func without(a *Attribute, old, given []any) []any {
-	return slices.DeleteFunc(slices.Clone(old), func(have any) bool {
-		return slices.ContainsFunc(given, func(e any) bool { return sameElement(a, have, e) })
-	})
-}
-
-// onlyPrimary leaves the element at i the only primary one (RFC 7644 §3.5.2);
-// -1 leaves all as they are. It copies what it changes.
-func onlyPrimary(elements []any, i int) []any {
-	if i < 0 {
-		return elements
-	}
-	for j, e := range elements {
-		if j == i || !isPrimary(e) {
-			continue
-		}
-		other := maps.Clone(e.(map[string]any))
-		other["primary"] = false
-		elements[j] = other
-	}
-	return elements
-}
-
-func isPrimary(e any) bool {
-	fields, _ := e.(map[string]any)
-	return fields["primary"] == true
+	named := newElementSet(a, given, 0)
+	return slices.DeleteFunc(slices.Clone(old), func(have any) bool { return named.describes(have) })
 }
 
 // setsPrimary reports whether op makes the elements it selects primary.
@@ -235,15 +194,4 @@ func (op operation) setsPrimary() bool {
 		return op.sub.Name == "primary" && op.value == true
 	}
 	return isPrimary(op.value)
-}
-
-// hollow reports whether an element says nothing but what kind of element it is.
-func hollow(e any) bool {
-	fields, ok := e.(map[string]any)
-	for name := range fields {
-		if name != "type" && name != "primary" {
-			return false
-		}
-	}
-	return ok
 }

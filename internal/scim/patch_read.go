@@ -63,7 +63,7 @@ func (r *patchReader) operation(raw rawOperation) error {
 	}
 	r.extra(raw.unknown)
 	switch {
-	case raw.path != "":
+	case raw.path != "" || raw.hasPath && !r.lenient():
 		return r.at(kind, raw.path, raw.value)
 	case kind == opRemove:
 		return NoTarget("remove needs a path")

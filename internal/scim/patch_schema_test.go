@@ -130,7 +130,10 @@ func TestPatchBounds(t *testing.T) {
 		{"members", GroupType(),
 			patchOf(`{"op":"add","path":"members","value":[` + repeat(maxPatchMembers, member) + `]}`),
 			patchOf(`{"op":"add","path":"members","value":[`+repeat(maxPatchMembers, member)+`]}`, `{"op":"remove","path":"members[value eq \"1\"]"}`)},
-		{"elements", UserType(), patchOf(addRoles(maxElements)), patchOf(addRoles(maxElements), `{"op":"add","path":"roles","value":[{"value":"x"}]}`)},
+		{"compared text", UserType(), patchOf(longRoles(10)...), patchOf(longRoles(100)...)},
+		{"attributes of a resource", UserType(),
+			patchOf(addElements("roles", maxNames/2), addElements("emails", maxNames/2-4)),
+			patchOf(addElements("roles", maxNames/2), addElements("emails", maxNames/2-3))},
 		{"depth", UserType(), patchOf(deepValue(maxDepth)), patchOf(deepValue(maxDepth + 1))},
 		{"length of a string", UserType(), patchOf(longTitle(maxString)), patchOf(longTitle(maxString + 1))},
 	} {
@@ -146,12 +149,24 @@ func TestPatchBounds(t *testing.T) {
 	}
 }
 
-func addRoles(n int) string {
-	roles := make([]string, n)
-	for i := range roles {
-		roles[i] = fmt.Sprintf(`{"value":"r%d"}`, i)
+func addElements(attribute string, n int) string {
+	elements := make([]string, n)
+	for i := range elements {
+		elements[i] = fmt.Sprintf(`{"value":"r%d"}`, i)
 	}
-	return `{"op":"add","path":"roles","value":[` + strings.Join(roles, ",") + `]}`
+	return fmt.Sprintf(`{"op":"add","path":%q,"value":[%s]}`, attribute, strings.Join(elements, ","))
+}
+
+// longRoles adds 4 KiB of roles with a letter that is costly to compare, and
+// then looks for one n times.
+func longRoles(n int) []string {
+	role := strings.Repeat("é", 1<<10)
+	ops := []string{fmt.Sprintf(`{"op":"add","path":"roles","value":[{"value":"1%s"},{"value":"2%s"}]}`, role, role)}
+	find := fmt.Sprintf(`{"op":"remove","path":"roles[%s]"}`, strings.Repeat(`value eq \"1\" or `, 60)+`value eq \"2\"`)
+	for range n {
+		ops = append(ops, find)
+	}
+	return ops
 }
 
 func deepValue(depth int) string {

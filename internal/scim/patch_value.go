@@ -51,15 +51,7 @@ func (r *patchReader) wholeValue(kind opKind, a *Attribute, v any) (any, error) 
 	if fields, ok := v.(object); ok && kind == opAdd {
 		v = []any{fields}
 	}
-	value, err := r.attribute(a, v)
-	if list, _ := value.([]any); len(list) > maxElements {
-		return nil, tooManyElements(a)
-	}
-	return value, err
-}
-
-func tooManyElements(a *Attribute) error {
-	return BadValue("%s has more than %d elements", a.Path, maxElements)
+	return r.attribute(a, v)
 }
 
 // repairObject turns customary stand-ins for an object into it: an array of
