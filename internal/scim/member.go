@@ -1,6 +1,8 @@
 package scim
 
 import (
+	"slices"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -25,7 +27,7 @@ func (k MemberOpKind) String() string { return memberOpKindNames[k] }
 type MemberOp struct {
 	Kind    MemberOpKind
 	Members []Member // of AddMembers, RemoveMembers and ReplaceMembers, as sent: ids may repeat and may be unknown
-	Filter  *Filter  // of RemoveMatching: bound, for [Filter.MatchElement] on {value, type, display, $ref}
+	Filter  *Filter  // of RemoveMatching: bound, for [Filter.MatchElement] on {value, type, display}
 }
 
 // holdsMembers reports whether ref is the members of a group, which are rows.
@@ -91,6 +93,8 @@ func (r *patchReader) selectedMembers(kind opKind, t target, raw jsontext.Value)
 		return Mutability("%s: a member is added and removed as a whole", clip(t.path))
 	case kind == opRemove && named:
 		return r.emitNamed(RemoveMembers, ids)
+	case kind == opRemove && asksForReference(t.filter):
+		return BadFilter("members.$ref follows from members.value: select by that")
 	case kind == opRemove:
 		r.emit(MemberOp{Kind: RemoveMatching, Filter: t.filter})
 		return nil
@@ -98,6 +102,12 @@ func (r *patchReader) selectedMembers(kind opKind, t target, raw jsontext.Value)
 		return r.addNamed(t, ids, raw)
 	}
 	return Mutability("%s: members are added by value and removed by filter", clip(t.path))
+}
+
+// asksForReference reports whether f compares $ref, which rows do not have: it
+// would match nobody.
+func asksForReference(f *Filter) bool {
+	return f.Ref.Sub != nil && f.Ref.Sub.Name == "$ref" || slices.ContainsFunc(f.Terms, asksForReference)
 }
 
 // addNamed understands members[value eq "x"] as the target of an add: it adds

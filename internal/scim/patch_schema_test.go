@@ -112,6 +112,22 @@ func TestPatchIsForOneResourceType(t *testing.T) {
 	}
 }
 
+// Okta sends a membership change without touching the group itself.
+func TestPatchSaysWhetherItChangesAttributes(t *testing.T) {
+	for op, want := range map[string]bool{
+		`{"op":"remove","path":"members"}`:                   false,
+		`{"op":"add","value":{"members":[{"value":"1"}]}}`:   false,
+		`{"op":"replace","value":{"displayName":"G"}}`:       true,
+		`{"op":"replace","path":"externalId","value":"e"}`:   true,
+		`{"op":"replace","path":"nobodyKnows","value":null}`: false,
+	} {
+		patch, err := ParsePatch(GroupType(), patchOf(op), Lenient)
+		if err != nil || patch.ChangesAttributes() != want {
+			t.Errorf("%s: ChangesAttributes() = %v, %v, want %v", op, patch.ChangesAttributes(), err, want)
+		}
+	}
+}
+
 // TestPatchBounds shows each limit: what is at it is accepted, what is above
 // it refused.
 func TestPatchBounds(t *testing.T) {
