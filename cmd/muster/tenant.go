@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/registry"
+)
+
+func (p *program) tenantCommand() *cobra.Command {
+	return group("tenant", "Customers: create, list, suspend, resume",
+		p.tenantCreateCommand(), p.tenantListCommand(),
+		p.switchTenantCommand("suspend", true, "Shut everybody of a tenant out, at once",
+			"Shut everybody of a tenant out, at once: sign-ins and checks are refused, every session ends,\nand the tenant's SCIM tokens open nothing until it is resumed."),
+		p.switchTenantCommand("resume", false, "Let a suspended tenant in again",
+			"Let a suspended tenant in again. Sessions of before stay ended: people sign in anew."))
+}
+
+func (p *program) tenantCreateCommand() *cobra.Command {
+	n := registry.NewTenant{}
+	c := p.command(verb{
+		use:   "create SLUG",
+		short: "Add a tenant",
+		long: `Add a tenant. Its slug stands in every address of it and is never used again.
+Name its e-mail domains only once the vendor has verified that they belong to it: people
+are sent to its identity provider by them.`,
+		example: `  muster tenant create ringling --name "Ringling Circus" --domain ringling.example`,
+		args:    cobra.ExactArgs(1),
+		run: func(ctx context.Context, args []string) error {
+			n.Slug = args[0]
+			return p.withVendor(ctx, func(v *registry.Vendor) error {
+				t, err := v.CreateTenant(ctx, n)
+				if err != nil {
+					return err
+				}
+				return p.printTenants(t, []registry.Tenant{t})
+			})
+		},
+	})
+	c.Flags().StringVar(&n.Name, "name", "", "name for people (default: the slug)")
+	c.Flags().StringSliceVar(&n.Domains, "domain", nil, "verified e-mail domain; may be repeated")
+	return c
+}
+
+func (p *program) tenantListCommand() *cobra.Command {
+	return p.command(verb{
+		use:     "list",
+		short:   "List all tenants",
+		example: `  muster tenant list --json`,
+		run: func(ctx context.Context, _ []string) error {
+			return p.withVendor(ctx, func(v *registry.Vendor) error {
+				tenants, err := v.Tenants(ctx)
+				if err != nil {
+					return err
+				}
+				return p.printTenants(present(tenants), tenants)
+			})
+		},
+	})
+}
+
+func (p *program) switchTenantCommand(name string, off bool, short, long string) *cobra.Command {
+	return p.command(verb{
+		use:     name + " SLUG",
+		short:   short,
+		long:    long,
+		example: `  muster tenant ` + name + ` ringling --actor ops:dana`,
+		args:    cobra.ExactArgs(1),
+		run: func(ctx context.Context, args []string) error {
+			return p.withStore(ctx, func(st *store.Store) error {
+				err := st.Revoke(ctx, p.actorName(), store.Switch{Tenant: args[0], Off: off})
+				if err != nil {
+					return noTenant(err, args[0])
+				}
+				t, err := st.Vendor(p.actorName()).Tenant(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return p.printTenants(t, []registry.Tenant{t})
+			})
+		},
+	})
+}
+
+func (p *program) printTenants(value any, tenants []registry.Tenant) error {
+	return p.print(value, func(t *table) {
+		t.row("TENANT", "NAME", "STATE", "CREATED")
+		for _, tenant := range tenants {
+			t.row(tenant.Slug, tenant.Name, tenant.State, tenant.Created)
+		}
+	})
+}
