@@ -153,7 +153,6 @@ create table user_values (
 	user_id uuid not null,
 	primary key (tenant_id, connection_id, attribute, value_key, user_id)
 );
-create index user_values_user on user_values (tenant_id, user_id);
 
 create table groups (
 	tenant_id uuid not null,
@@ -297,7 +296,7 @@ create table sessions (
 	tenant_epoch bigint not null,
 	connection_epoch bigint not null,
 	user_epoch bigint not null,
-	authenticated_at timestamptz not null,
+	authenticated_at timestamptz,           -- null: the identity provider did not say
 	created_at timestamptz not null default now(),
 	expires_at timestamptz not null,
 	ended_at timestamptz,

@@ -165,7 +165,7 @@ func (s *Store) refresh(ctx context.Context, tenant uuid.UUID, ad *admission, se
 	b := &pgx.Batch{}
 	nameTenant(b, tenant.String(), everyConnection)
 	b.Queue(`select `+personColumns+` from users u where u.tenant_id = $1 and u.id = $2`, tenant, ad.user).QueryRow(p.scan)
-	queueGroups(b, tenant, []uuid.UUID{ad.user}, func(_ uuid.UUID, g rolemap.Group) { p.groups = append(p.groups, g) })
+	queueGroups(b, tenant, []uuid.UUID{ad.user}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
 	if err := send(b); err != nil {
 		return err
 	}
@@ -216,16 +216,19 @@ func (s *Store) Check(ctx context.Context, r CheckRequest) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	found, visible, err := s.readCheck(ctx, tenant, r)
+	found, seen, err := s.readCheck(ctx, tenant, r)
+	nobody := Decision{Position: s.position(tenant, s.incarnation, seen.xid)}
 	switch {
 	case err != nil:
 		return Decision{}, err
-	case !visible:
+	case !seen.visible:
 		return Decision{}, ErrNotYet
 	case len(found) == 0:
-		return s.refused(Decision{Reason: NotProvisioned}), nil
+		nobody.Reason = NotProvisioned
+		return s.refused(nobody), nil
 	case len(found) > 1:
-		return s.refused(Decision{Reason: AmbiguousIdentity}), nil
+		nobody.Reason = AmbiguousIdentity
+		return s.refused(nobody), nil
 	}
 	ad := &found[0]
 	err = s.refresh(ctx, tenant, ad, func(b *pgx.Batch) error { return s.read(ctx, b) })
@@ -247,19 +250,18 @@ func (s *Store) refused(d Decision) Decision {
 
 // readCheck is the one round trip of a check. The application is verified in
 // it; what it must have seen is asked before the person is read.
-func (s *Store) readCheck(ctx context.Context, tenant uuid.UUID, r CheckRequest) (found []admission, visible bool, err error) {
+func (s *Store) readCheck(ctx context.Context, tenant uuid.UUID, r CheckRequest) (found []admission, seen sight, err error) {
 	b := &pgx.Batch{}
 	nameTenant(b, tenant.String(), everyConnection)
-	if visible = r.AtLeast == ""; !visible {
+	if seen.visible = r.AtLeast == ""; !seen.visible {
 		incarnation, xid, ok := s.openPosition(tenant, r.AtLeast)
 		if !ok {
-			return nil, false, s.authenticate(ctx, tenant, r)
+			return nil, seen, s.authenticate(ctx, tenant, r)
 		}
 		b.Queue(`select i.incarnation = $1 and pg_visible_in_snapshot($2::text::xid8, pg_current_snapshot()) from instance i`, incarnation, xid).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&visible) })
+			QueryRow(func(row pgx.Row) error { return row.Scan(&seen.visible) })
 	}
-	authentic := false
-	queueAuthentic(b, tenant, r.ClientID, r.Secret, &authentic)
+	queueAuthentic(b, tenant, r.ClientID, r.Secret, &seen)
 	collect := func(rows pgx.Rows) error {
 		found = nil
 		for rows.Next() {
@@ -273,29 +275,37 @@ func (s *Store) readCheck(ctx context.Context, tenant uuid.UUID, r CheckRequest)
 	}
 	queueAsked(b, tenant, r, collect)
 	if err := s.read(ctx, b); err != nil {
-		return nil, false, err
+		return nil, seen, err
 	}
-	if !authentic {
-		return nil, false, ErrUnauthenticated
+	if !seen.authentic {
+		return nil, seen, ErrUnauthenticated
 	}
-	return found, visible, nil
+	return found, seen, nil
+}
+
+// A sight is what a check has seen besides the person.
+type sight struct {
+	visible   bool // the position asked for
+	authentic bool // the application
+	xid       int64
 }
 
 // queueAuthentic asks whether the application's secret holds and whether the
 // tenant is one of its own.
-func queueAuthentic(b *pgx.Batch, tenant uuid.UUID, clientID, secret string, authentic *bool) {
-	b.Queue(`select exists (select from applications where client_id = $1 and secret_hash = $2 and $3 = any(tenants))`,
-		clientID, hash(secret), tenant).QueryRow(func(row pgx.Row) error { return row.Scan(authentic) })
+func queueAuthentic(b *pgx.Batch, tenant uuid.UUID, clientID, secret string, seen *sight) {
+	b.Queue(`select exists (select from applications where client_id = $1 and secret_hash = $2 and $3 = any(tenants)),
+			pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1`,
+		clientID, hash(secret), tenant).QueryRow(func(row pgx.Row) error { return row.Scan(&seen.authentic, &seen.xid) })
 }
 
 func (s *Store) authenticate(ctx context.Context, tenant uuid.UUID, r CheckRequest) error {
 	b := &pgx.Batch{}
-	authentic := false
-	queueAuthentic(b, tenant, r.ClientID, r.Secret, &authentic)
+	var seen sight
+	queueAuthentic(b, tenant, r.ClientID, r.Secret, &seen)
 	if err := s.read(ctx, b); err != nil {
 		return err
 	}
-	if !authentic {
+	if !seen.authentic {
 		return ErrUnauthenticated
 	}
 	return nil

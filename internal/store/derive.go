@@ -57,22 +57,23 @@ func (set *settings) view(p *person) rolemap.Person {
 
 // queueGroups reads every group that the named users are in, directly or
 // through nesting, into add.
-func queueGroups(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, g rolemap.Group)) {
+func queueGroups(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, g rolemap.Group, direct bool)) {
 	b.Queue(`
 		with recursive held as (
-			select m.member_user as user_id, m.group_id from memberships m
+			select m.member_user as user_id, m.group_id, true as direct from memberships m
 			where m.tenant_id = $1 and m.member_user = any($2)
 			union
-			select held.user_id, m.group_id from held
+			select held.user_id, m.group_id, false from held
 			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
 		)
-		select held.user_id, g.id::text, coalesce(g.external_id, ''), g.display_name, g.connection_id::text
+		select held.user_id, g.id::text, coalesce(g.external_id, ''), g.display_name, g.connection_id::text, bool_or(held.direct)
 		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
-		order by g.id`, tenant, users).Query(func(rows pgx.Rows) error {
+		group by held.user_id, g.tenant_id, g.id order by g.id`, tenant, users).Query(func(rows pgx.Rows) error {
 		var user uuid.UUID
 		var g rolemap.Group
-		_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.ExternalID, &g.DisplayName, &g.Connection}, func() error {
-			add(user, g)
+		var direct bool
+		_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.ExternalID, &g.DisplayName, &g.Connection, &direct}, func() error {
+			add(user, g, direct)
 			return nil
 		})
 		return err

@@ -21,8 +21,8 @@ type Grant struct {
 func (f *redeemed) grant(d Decision) Grant {
 	return Grant{
 		user: f.user, session: f.session, token: newID(), clientID: f.clientID, audience: f.audience,
-		scope: f.scope, nonce: f.nonce, userName: f.userName, roles: d.Roles, roleScopes: d.RoleScopes,
-		issued: f.now, expires: f.now.Add(time.Duration(f.tokenSeconds) * time.Second), authMoment: f.authenticated,
+		scope: f.scope, authMoment: moment(f.authenticated), nonce: f.nonce, userName: f.userName, roles: d.Roles, roleScopes: d.RoleScopes,
+		issued: f.now, expires: f.now.Add(time.Duration(f.tokenSeconds) * time.Second),
 		roleEpoch: f.roleEpoch,
 	}
 }
@@ -63,7 +63,15 @@ func (g Grant) IssuedAt() time.Time { return g.issued }
 // Expires is when an access token of this grant ends.
 func (g Grant) Expires() time.Time { return g.expires }
 
-// AuthTime is when the person proved who they are at their identity provider.
+func moment(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+// AuthTime is when the person proved who they are at their identity provider;
+// zero where it did not say.
 func (g Grant) AuthTime() time.Time { return g.authMoment }
 
 // RoleEpoch rises whenever a role is taken from the person.

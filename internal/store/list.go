@@ -13,7 +13,9 @@ import (
 
 const (
 	defaultCount = 100
-	maxCount     = 1000
+
+	// MaxCount is how many resources a page holds at most.
+	MaxCount = 1000
 )
 
 // A Query asks for one page of a list (RFC 7644 §3.4.2).
@@ -47,7 +49,7 @@ func (dir *Directory) listing(q Query, rt *scim.ResourceType, alias string) (lis
 	if l.count < 0 {
 		l.count = defaultCount
 	}
-	l.count = min(l.count, maxCount)
+	l.count = min(l.count, MaxCount)
 	if q.Filter == nil {
 		return l, nil
 	}
@@ -64,9 +66,15 @@ func (dir *Directory) listing(q Query, rt *scim.ResourceType, alias string) (lis
 func (l listing) queue(b *pgx.Batch, columns, from string, rows func(pgx.Rows) error) {
 	if l.count > 0 {
 		n := len(l.args)
-		b.Queue(`select `+columns+` from `+from+` where `+l.where+` order by 1 limit $`+strconv.Itoa(n+1)+` offset $`+strconv.Itoa(n+2),
-			append(l.args[:n:n], l.count, l.offset)...).Query(rows)
+		b.Queue(l.page(columns, from, 1), append(l.args[:n:n], l.count, l.offset)...).Query(rows)
 	}
+}
+
+// page is the statement of the page. Its last parameters are count and offset.
+func (l listing) page(columns, from string, order int) string {
+	n := len(l.args)
+	return `select ` + columns + ` from ` + from + ` where ` + l.where + ` order by ` + strconv.Itoa(order) +
+		` limit $` + strconv.Itoa(n+1) + ` offset $` + strconv.Itoa(n+2)
 }
 
 func (l listing) queueTotal(b *pgx.Batch, from string, total *int) {
@@ -98,6 +106,17 @@ func countedKinds(resourceType string) []string {
 	return []string{"group.created", "group.restored", "group.deleted"}
 }
 
+// addGroup gives a user of the page one of their groups. A user who came onto
+// the page between its two statements has none there.
+func addGroup(items []User, user uuid.UUID, g GroupRef) {
+	for i := range items {
+		if items[i].ID == user {
+			items[i].Groups = append(items[i].Groups, g)
+			return
+		}
+	}
+}
+
 // Users lists living users.
 func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
 	l, err := dir.listing(q, scim.UserType(), "u")
@@ -116,25 +135,11 @@ func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
 	} else {
 		l.queueTotal(b, "users u", &page.Total)
 	}
-	if err := dir.store.read(ctx, b); err != nil {
-		return Page[User]{}, err
+	if q.WithGroups && l.count > 0 {
+		dir.queueGroupRefs(b, l.page(`u.id`, `users u`, 1), append(l.args[1:len(l.args):len(l.args)], l.count, l.offset),
+			func(user uuid.UUID, g GroupRef) { addGroup(page.Items, user, g) })
 	}
-	if q.WithGroups {
-		err = dir.addGroups(ctx, page.Items)
-	}
-	return page, err
-}
-
-func (dir *Directory) addGroups(ctx context.Context, users []User) error {
-	at := make(map[uuid.UUID]int, len(users))
-	ids := make([]uuid.UUID, len(users))
-	for i, u := range users {
-		ids[i], at[u.ID] = u.ID, i
-	}
-	b := &pgx.Batch{}
-	dir.enter(b)
-	dir.queueGroupRefs(b, ids, func(user uuid.UUID, g GroupRef) { users[at[user]].Groups = append(users[at[user]].Groups, g) })
-	return dir.store.read(ctx, b)
+	return page, dir.store.read(ctx, b)
 }
 
 // Groups lists living groups.
@@ -155,24 +160,24 @@ func (dir *Directory) Groups(ctx context.Context, q Query) (Page[Group], error) 
 	} else {
 		l.queueTotal(b, "groups g", &page.Total)
 	}
-	if err := dir.store.read(ctx, b); err != nil {
-		return Page[Group]{}, err
+	if q.WithMembers && l.count > 0 {
+		dir.queueMembers(b, l.page(`g.id`, `groups g`, 1), append(l.args[1:len(l.args):len(l.args)], l.count, l.offset),
+			func(group uuid.UUID, m Member) { addMember(page.Items, group, m) })
 	}
-	if q.WithMembers && len(page.Items) > 0 {
-		err = dir.addMembers(ctx, page.Items)
+	err = dir.store.read(ctx, b)
+	for i := range page.Items {
+		if q.WithMembers && page.Items[i].Members == nil {
+			page.Items[i].Members = []Member{}
+		}
 	}
 	return page, err
 }
 
-func (dir *Directory) addMembers(ctx context.Context, groups []Group) error {
-	at := make(map[uuid.UUID]int, len(groups))
-	ids := make([]uuid.UUID, len(groups))
-	for i, g := range groups {
-		ids[i], at[g.ID] = g.ID, i
-		groups[i].Members = []Member{}
+func addMember(items []Group, group uuid.UUID, m Member) {
+	for i := range items {
+		if items[i].ID == group {
+			items[i].Members = append(items[i].Members, m)
+			return
+		}
 	}
-	b := &pgx.Batch{}
-	dir.enter(b)
-	dir.queueMembers(b, ids, func(group uuid.UUID, m Member) { groups[at[group]].Members = append(groups[at[group]].Members, m) })
-	return dir.store.read(ctx, b)
 }

@@ -220,13 +220,13 @@ func (c *groupChange) collectGroups(rows pgx.Rows) error {
 	var user uuid.UUID
 	var g rolemap.Group
 	_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.ExternalID, &g.DisplayName, &g.Connection}, func() error {
-		c.addGroup(user, g)
+		c.addGroup(user, g, false)
 		return nil
 	})
 	return err
 }
 
-func (c *groupChange) addGroup(user uuid.UUID, g rolemap.Group) {
+func (c *groupChange) addGroup(user uuid.UUID, g rolemap.Group, _ bool) {
 	if p := c.people[user]; p != nil {
 		p.groups = append(p.groups, g)
 	}
@@ -378,7 +378,12 @@ func (c *groupChange) play(op scim.MemberOp, after map[uuid.UUID]bool) error {
 		}
 	case scim.ReplaceMembers:
 		clear(after)
-		return c.admit(op.Members, after)
+		if err := c.admit(op.Members, after); err != nil {
+			return err
+		}
+		if len(after) == 0 { // one bad push must not empty a group (Q95)
+			return scim.BadValue("members: none of the %d members named is a user or group here", len(op.Members))
+		}
 	case scim.AddMembers:
 		return c.admit(op.Members, after)
 	}

@@ -52,7 +52,7 @@ func (s *Store) MintCode(ctx context.Context, signIn SignIn, who Identity) (d De
 		ad, refusal := choose(found, signIn, who)
 		if refusal != nil {
 			d = *refusal
-			return tx.commit(func(b *pgx.Batch) { queueDecision(b, signIn.tenant, signIn.Connection.ID, d, "") })
+			return tx.commit(func(b *pgx.Batch) { queueDecision(b, signIn.tenant, signIn.Connection.ID, d, signIn.Request.ClientID) })
 		}
 		send := tx.send
 		if err := s.refresh(ctx, signIn.tenant, ad, send); err != nil {
@@ -155,7 +155,6 @@ func lockedAll(locked []uuid.UUID, found []admission) bool {
 // answers one admission without a user.
 func (s *Store) diagnose(tx *transaction, signIn SignIn, who Identity) ([]admission, error) {
 	ad := admission{fault: errNobody}
-	known := ""
 	b := &pgx.Batch{}
 	b.Queue(`
 		select t.state, c.state, a.state from tenants t
@@ -164,16 +163,15 @@ func (s *Store) diagnose(tx *transaction, signIn SignIn, who Identity) ([]admiss
 		where t.id = $1 and t.id = any(a.tenants)`, signIn.tenant, signIn.Connection.ID, signIn.Request.ClientID).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&ad.tenantState, &ad.connectionState, &ad.applicationState) })
 	b.Queue(`
-		select coalesce(max(coalesce(external_id, '')), ''), count(*) > 0 from users
-		where tenant_id = $1 and connection_id = $2 and deleted_at is null
-		and (user_name_key = $3 or id in (select user_id from user_values
-			where tenant_id = $1 and connection_id = $2 and attribute = 'emails.value' and value_key = $3))`,
-		signIn.tenant, signIn.Connection.ID, keyOf(who.Hint)).QueryRow(func(row pgx.Row) error { return row.Scan(&known, &ad.bound) })
+		select exists (select from users
+			where tenant_id = $1 and connection_id = $2 and deleted_at is null
+			and (user_name_key = $3 or id in (select user_id from user_values
+				where tenant_id = $1 and connection_id = $2 and attribute = 'emails.value' and value_key = $3)))`,
+		signIn.tenant, signIn.Connection.ID, keyOf(who.Hint)).QueryRow(func(row pgx.Row) error { return row.Scan(&ad.bound) })
 	err := tx.send(b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound // the application does not serve this tenant
 	}
-	ad.display = known
 	return []admission{ad}, err
 }
 
@@ -194,23 +192,23 @@ func choose(found []admission, signIn SignIn, who Identity) (*admission, *Decisi
 		ad.active = true
 		d.Reason = ad.refusal()
 	} else if ad.bound || who.Match == "" {
-		d.Reason, d.Detail = JoinMismatch, mismatch(signIn.Connection, who, ad.display)
+		d.Reason, d.Detail = JoinMismatch, mismatch(signIn.Connection, who)
 	}
 	return nil, d
 }
 
 // mismatch says which mapping to change.
-func mismatch(c registry.Connection, who Identity, externalID string) string {
+func mismatch(c registry.Connection, who Identity) string {
 	if who.Match == "" {
 		return fmt.Sprintf("the ID Token has no claim %q: let the identity provider send it", c.MatchClaim)
 	}
 	switch c.Kind {
 	case "entra":
-		return fmt.Sprintf("the person was provisioned with externalId %q, which is not the sign-in's objectId: in Entra's provisioning mapping, map objectId (not mailNickname) to externalId, then restart provisioning", clip(externalID))
+		return "the person was provisioned with an externalId that is not the sign-in's objectId: in Entra's provisioning mapping, map objectId (not mailNickname) to externalId, then restart provisioning"
 	case "okta":
-		return fmt.Sprintf("the person was provisioned with externalId %q, which is not the sign-in's %s: in Okta's provisioning mapping, map the user's id to externalId", clip(externalID), c.MatchClaim)
+		return fmt.Sprintf("the person was provisioned with an externalId that is not the sign-in's %s: in Okta's provisioning mapping, map the user's id to externalId", c.MatchClaim)
 	}
-	return fmt.Sprintf("the person was provisioned with externalId %q, which is not the sign-in's %s: map the same immutable identifier to both", clip(externalID), c.MatchClaim)
+	return fmt.Sprintf("the person was provisioned with an externalId that is not the sign-in's %s: map the same immutable identifier to both", c.MatchClaim)
 }
 
 func queueSession(b *pgx.Batch, signIn SignIn, who Identity, ad *admission, code string) {
@@ -219,9 +217,9 @@ func queueSession(b *pgx.Batch, signIn SignIn, who Identity, ad *admission, code
 			insert into identities (tenant_id, connection_id, issuer, subject, user_id)
 			values ($1, $2, $3, $4, $5)`, signIn.tenant, ad.connection, who.Issuer, who.Subject, ad.user)
 	}
-	authenticated := who.AuthTime
-	if authenticated.IsZero() || authenticated.After(ad.now) {
-		authenticated = ad.now
+	var authenticated *time.Time // null where the identity provider did not say
+	if !who.AuthTime.IsZero() {
+		authenticated = &who.AuthTime
 	}
 	session := newID()
 	b.Queue(`
@@ -285,7 +283,7 @@ type redeemed struct {
 	codeApplication                         int64 // epoch at the sign-in
 	living                                  bool  // the session has not ended
 	nonce, scope                            string
-	authenticated                           time.Time
+	authenticated                           *time.Time
 }
 
 // MintToken redeems a code: it consumes it once, looks at the person again and

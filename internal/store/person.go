@@ -33,6 +33,7 @@ type person struct {
 	modified       time.Time
 
 	groups []rolemap.Group
+	refs   []GroupRef // the same, as answers show them
 	held   []assignment
 
 	before *person   // as it was locked
@@ -60,6 +61,14 @@ func (p *person) scan(row pgx.Row) error {
 	}
 	p.resource, err = scim.ParseStored(scim.UserType(), p.stored)
 	return err
+}
+
+// join adds a group that the person is in.
+func (p *person) join(g rolemap.Group, direct bool) {
+	p.groups = append(p.groups, g)
+	if id, err := uuid.Parse(g.ID); err == nil {
+		p.refs = append(p.refs, GroupRef{ID: id, Display: g.DisplayName, Direct: direct})
+	}
 }
 
 // hold remembers the person as it was locked, so that save knows what changed.
@@ -135,7 +144,7 @@ func (p *person) difference() map[string]field {
 func (p *person) user(stored []byte) User {
 	return User{
 		ID: p.id, Connection: p.connection, ExternalID: p.externalID, Created: p.created, Modified: p.modified,
-		Version: p.version, JSON: stored, Locked: p.locked, Active: p.active, Deleted: p.deleted,
+		Version: p.version, JSON: stored, Locked: p.locked, Active: p.active, Deleted: p.deleted, Groups: p.refs,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"sync"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
@@ -19,6 +20,7 @@ import (
 type seal struct {
 	envelope tink.AEAD
 	root     []byte
+	keys     sync.Map // purpose → derived key
 }
 
 // KeySize is the length of the key-encryption key in bytes.
@@ -51,16 +53,25 @@ func (s *seal) Decrypt(sealed []byte, place string) ([]byte, error) {
 // derive answers 32 bytes that only the holder of the key can compute from
 // purpose and input.
 func (s *seal) derive(purpose string, input ...string) []byte {
-	key, err := hkdf.Key(sha256.New, s.root, nil, "muster "+purpose, sha256.Size)
-	if err != nil {
-		panic(err) // the lengths are constants
-	}
-	mac := hmac.New(sha256.New, key)
+	mac := hmac.New(sha256.New, s.key(purpose))
 	for _, part := range input {
 		sum := sha256.Sum256([]byte(part))
 		mac.Write(sum[:])
 	}
 	return mac.Sum(nil)
+}
+
+// key is the key of one purpose. Purposes are constants of this package.
+func (s *seal) key(purpose string) []byte {
+	if key, ok := s.keys.Load(purpose); ok {
+		return key.([]byte)
+	}
+	key, err := hkdf.Key(sha256.New, s.root, nil, "muster "+purpose, sha256.Size)
+	if err != nil {
+		panic(err) // the lengths are constants
+	}
+	s.keys.Store(purpose, key)
+	return key
 }
 
 func (s *seal) deriveText(purpose string, input ...string) string {

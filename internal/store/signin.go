@@ -26,6 +26,7 @@ type SignInRequest struct {
 	Nonce         string `json:"nonce"` // the application's
 	CodeChallenge string `json:"code_challenge"`
 	Scope         string `json:"scope"`
+	MaxAge        *int64 `json:"max_age,omitempty"` // seconds; nil: not asked for
 }
 
 // A SignIn is one journey to an identity provider and back.
@@ -50,6 +51,9 @@ func (s *Store) BeginSignIn(ctx context.Context, r SignInRequest) (SignIn, error
 		return SignIn{}, err
 	}
 	connection, err := s.openConnection(ctx, tenant, r.ConnectionID)
+	if err == nil && connection.State != "active" {
+		err = ErrNotFound
+	}
 	if err != nil {
 		return SignIn{}, err
 	}
@@ -119,8 +123,8 @@ func (s *Store) ResumeSignIn(ctx context.Context, tenantSlug, connectionID, stat
 	return s.signIn(tenant, r, c, state), err
 }
 
-// openConnection reads a connection with its secret. Whether it is open is
-// decided at the mint; here a disabled one is no different from none.
+// openConnection reads a connection with its secret. Whether people may come in
+// through it is decided at the mint.
 func (s *Store) openConnection(ctx context.Context, tenant uuid.UUID, id string) (registry.Connection, error) {
 	key, err := parseID(id)
 	if err != nil {
@@ -132,7 +136,7 @@ func (s *Store) openConnection(ctx context.Context, tenant uuid.UUID, id string)
 	nameTenant(b, tenant.String(), everyConnection)
 	b.Queue(`
 		select id, name, kind, profile, issuer, coalesce(client_id, ''), client_secret, match_claim, match_attribute, state
-		from connections where tenant_id = $1 and id = $2 and state = 'active' and issuer is not null`, tenant, key).
+		from connections where tenant_id = $1 and id = $2 and issuer is not null`, tenant, key).
 		QueryRow(func(row pgx.Row) error {
 			return row.Scan(&c.ID, &c.Name, &c.Kind, &c.Profile, &c.Issuer, &c.ClientID, &sealed, &c.MatchClaim, &c.MatchAttribute, &c.State)
 		})
@@ -153,12 +157,7 @@ func (s *Store) openConnection(ctx context.Context, tenant uuid.UUID, id string)
 
 // ConnectionsFor lists the connections at which a tenant's people can sign in.
 func (s *Store) ConnectionsFor(ctx context.Context, slug string) (registry.Tenant, []registry.Connection, error) {
-	v := s.Vendor("")
-	tenant, err := v.Tenant(ctx, slug)
-	if err != nil {
-		return registry.Tenant{}, nil, registryError(err)
-	}
-	all, err := v.Connections(ctx, slug)
+	tenant, all, err := s.Vendor("").TenantConnections(ctx, slug)
 	if err != nil {
 		return registry.Tenant{}, nil, registryError(err)
 	}

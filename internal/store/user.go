@@ -60,7 +60,7 @@ func (dir *Directory) User(ctx context.Context, id string, withGroups bool) (Use
 		where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+` and u.deleted_at is null`,
 		dir.tenant, key, dir.narrowed()).QueryRow(u.scan)
 	if withGroups {
-		dir.queueGroupRefs(b, []uuid.UUID{key}, func(_ uuid.UUID, g GroupRef) { u.Groups = append(u.Groups, g) })
+		dir.queueGroupRefs(b, `select $2::uuid`, []any{key}, func(_ uuid.UUID, g GroupRef) { u.Groups = append(u.Groups, g) })
 	}
 	err = dir.store.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -93,18 +93,20 @@ func (dir *Directory) refuse(ctx context.Context, err error) error {
 	return err
 }
 
-func (dir *Directory) queueGroupRefs(b *pgx.Batch, users []uuid.UUID, add func(user uuid.UUID, g GroupRef)) {
+// queueGroupRefs reads the groups of the users that a statement selects, whose
+// parameters begin at $2.
+func (dir *Directory) queueGroupRefs(b *pgx.Batch, users string, args []any, add func(user uuid.UUID, g GroupRef)) {
 	b.Queue(`
 		with recursive held as (
 			select m.member_user as user_id, m.group_id, true as direct from memberships m
-			where m.tenant_id = $1 and m.member_user = any($2)
+			where m.tenant_id = $1 and m.member_user = any(array(`+users+`))
 			union
 			select held.user_id, m.group_id, false from held
 			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
 		)
 		select held.user_id, g.id, g.display_name, bool_or(held.direct)
 		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
-		group by held.user_id, g.id, g.display_name order by g.id`, dir.tenant, users).Query(func(rows pgx.Rows) error {
+		group by held.user_id, g.id, g.display_name order by g.id`, append([]any{dir.tenant}, args...)...).Query(func(rows pgx.Rows) error {
 		var user uuid.UUID
 		var g GroupRef
 		_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.Display, &g.Direct}, func() error {
@@ -134,6 +136,7 @@ func (dir *Directory) CreateUser(ctx context.Context, doc scim.Document) (u User
 	if err = dir.resolve(ctx, err); err != nil {
 		return User{}, false, err
 	}
+	dir.count(doc.Notes)
 	dir.store.woke(dir.tenant)
 	if p.created.IsZero() { // the commit was found by its request id; what it answered is lost
 		u, err = dir.User(ctx, p.id.String(), false)
@@ -310,7 +313,7 @@ func (dir *Directory) lockUser(tx *transaction, e userEdit) (*person, error) {
 			where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+`
 			and (u.deleted_at is not null) = $4 for no key update`, dir.tenant, e.id, dir.narrowed(), e.deleted).QueryRow(p.scan)
 		users := []uuid.UUID{e.id}
-		queueGroups(b, dir.tenant, users, func(_ uuid.UUID, g rolemap.Group) { p.groups = append(p.groups, g) })
+		queueGroups(b, dir.tenant, users, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
 		queueHeld(b, dir.tenant, users, func(_ uuid.UUID, a assignment) { p.held = append(p.held, a) })
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -353,7 +356,12 @@ func queueEmailChange(b *pgx.Batch, tenant uuid.UUID, p *person) {
 	if slices.Equal(was, is) {
 		return
 	}
-	b.Queue(`delete from user_values where tenant_id = $1 and user_id = $2`, tenant, p.id)
+	if len(was) > 0 {
+		b.Queue(`
+			delete from user_values
+			where tenant_id = $1 and connection_id = $2 and attribute = 'emails.value' and value_key = any($3) and user_id = $4`,
+			tenant, p.connection, was, p.id)
+	}
 	if len(is) > 0 {
 		queueEmails(b, tenant, p, is)
 	}

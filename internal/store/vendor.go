@@ -14,7 +14,7 @@ import (
 // Vendor is the receiver of what spans tenants, in the name of actor.
 func (s *Store) Vendor(actor string) *registry.Vendor {
 	return registry.New(registry.Kernel{
-		Transact: s.vendorTransact, Encrypt: s.seal.Encrypt, Decrypt: s.seal.Decrypt, Local: s.local,
+		Transact: s.vendorTransact, Name: nameIn, Encrypt: s.seal.Encrypt, Decrypt: s.seal.Decrypt, Local: s.local,
 	}, actor)
 }
 
@@ -45,9 +45,7 @@ func (s *Store) vendorTransactQuietly(ctx context.Context, tenant uuid.UUID, do 
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx)) // no effect after Commit
 	if tenant != uuid.Nil {
-		b := &pgx.Batch{}
-		nameTenant(b, tenant.String(), everyConnection)
-		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		if err := nameIn(ctx, tx, tenant); err != nil {
 			return writeError(err)
 		}
 	}
@@ -55,6 +53,13 @@ func (s *Store) vendorTransactQuietly(ctx context.Context, tenant uuid.UUID, do 
 		return err
 	}
 	return commitOutcome(conn, tx.Commit(ctx))
+}
+
+// nameIn names a tenant and all its connections for the rest of a transaction.
+func nameIn(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
+	b := &pgx.Batch{}
+	nameTenant(b, tenant.String(), everyConnection)
+	return tx.SendBatch(ctx, b).Close()
 }
 
 // Application finds an application by its client id.

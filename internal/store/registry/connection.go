@@ -191,6 +191,21 @@ func (v *Vendor) Connections(ctx context.Context, slug string) ([]Connection, er
 	return list, err
 }
 
+// TenantConnections answers a tenant and its connections.
+func (v *Vendor) TenantConnections(ctx context.Context, slug string) (t Tenant, list []Connection, err error) {
+	err = v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) error {
+		if t, err = tenant(ctx, tx, slug); err != nil {
+			return err
+		}
+		if err := v.kernel.Name(ctx, tx, t.ID); err != nil {
+			return err
+		}
+		list, err = connections(ctx, tx, t.ID, `order by name`)
+		return err
+	})
+	return t, list, err
+}
+
 // Connection finds a connection by its name.
 func (v *Vendor) Connection(ctx context.Context, slug, name string) (Connection, error) {
 	list, err := v.Connections(ctx, slug)

@@ -39,6 +39,8 @@ type Kernel struct {
 	// Transact runs do in one transaction that sees the named tenant's rows
 	// (uuid.Nil: global tables only) and returns nil only once it is durable.
 	Transact func(ctx context.Context, tenant uuid.UUID, do func(pgx.Tx) error) error
+	// Name names the tenant whose rows the rest of the transaction sees.
+	Name func(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error
 	// Encrypt and Decrypt keep a secret at its place (table, column, row).
 	Encrypt, Decrypt func(secret []byte, place string) ([]byte, error)
 	// Local permits issuers on loopback.

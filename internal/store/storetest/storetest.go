@@ -108,14 +108,19 @@ func migrated(cluster *localpg.Cluster) (string, error) {
 }
 
 func makeTemplate(ctx context.Context, cluster *localpg.Cluster, name string) error {
-	if err := cluster.EnsureDatabase(ctx, name); err != nil {
-		return err
-	}
-	if err := store.Migrate(ctx, cluster.OwnerURL(name), localpg.ServerRole, func(string, ...any) {}); err != nil {
+	if err := migrate(ctx, cluster, name); err != nil {
 		return err
 	}
 	_, err := cluster.Psql(ctx, "postgres", `alter database `+name+` with is_template true allow_connections false`)
 	return err
+}
+
+// migrate makes a database with the schema.
+func migrate(ctx context.Context, cluster *localpg.Cluster, name string) error {
+	if err := cluster.EnsureDatabase(ctx, name); err != nil {
+		return err
+	}
+	return store.Migrate(ctx, cluster.OwnerURL(name), localpg.ServerRole, func(string, ...any) {})
 }
 
 // templateName is of the migrations' content, so that a changed one makes a new template.
