@@ -83,12 +83,21 @@ func (tx *transaction) open(queue func(*pgx.Batch)) error {
 	b := &pgx.Batch{}
 	b.Queue("begin")
 	queue(b)
-	return tx.conn.SendBatch(tx.ctx, b).Close()
+	return tx.send(b)
 }
 
 // send makes one more trip inside the transaction.
 func (tx *transaction) send(b *pgx.Batch) error {
-	return tx.conn.SendBatch(tx.ctx, b).Close()
+	return lost(tx.ctx, tx.conn, tx.conn.SendBatch(tx.ctx, b).Close())
+}
+
+// lost makes err, met before a commit was sent, ErrUnavailable where the
+// connection is gone: nothing was changed.
+func lost(ctx context.Context, conn *pgxpool.Conn, err error) error {
+	if err != nil && conn.Conn().IsClosed() && ctx.Err() != context.Canceled {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
 }
 
 // commit sends the last trip: what queue adds, then commit.

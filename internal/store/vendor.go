@@ -50,7 +50,7 @@ func (s *Store) vendorTransactQuietly(ctx context.Context, tenant uuid.UUID, do 
 		}
 	}
 	if err := do(tx); err != nil {
-		return err
+		return lost(ctx, conn, err)
 	}
 	return commitOutcome(conn, tx.Commit(ctx))
 }
