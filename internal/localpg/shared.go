@@ -38,9 +38,9 @@ var shared = sync.OnceValues(func() (*Cluster, error) {
 	return StartForTests(context.Background())
 })
 
-// StartForTests runs a cluster in a new folder below /tmp. Both end with Stop or with
-// the program, however it ends.
-func StartForTests(ctx context.Context) (*Cluster, error) {
+// StartForTests runs a cluster in a new folder below /tmp, with whatever change sets.
+// Both end with Stop or with the program, however it ends.
+func StartForTests(ctx context.Context, change ...func(*Config)) (*Cluster, error) {
 	dir, err := os.MkdirTemp("/tmp", "muster-test-")
 	if err != nil {
 		return nil, err
@@ -49,7 +49,11 @@ func StartForTests(ctx context.Context) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := Start(ctx, Config{Dir: dir, Settings: map[string]string{"max_connections": "400"}})
+	config := Config{Dir: dir, Settings: map[string]string{"max_connections": "400"}}
+	for _, c := range change {
+		c(&config)
+	}
+	cluster, err := Start(ctx, config)
 	if err != nil {
 		return nil, errors.Join(err, lifeline.Close())
 	}

@@ -30,15 +30,16 @@ import (
 // an application, and one group whose members may enter it.
 type circus struct {
 	*testing.T
-	processes [2]*process
-	idp       *idpsim.IdP
-	token     string // of the SCIM client
-	secret    string // of the application
-	group     string // its id
-	people    []string
-	client    *http.Client
-	database  *pgxpool.Pool // what only a test looks at
-	journeys  sync.Map      // callback address → *http.Client with the browser's cookies
+	processes  [2]*process
+	idp        *idpsim.IdP
+	connection registry.Connection
+	token      string // of the SCIM client
+	secret     string // of the application
+	group      string // its id
+	people     []string
+	client     *http.Client
+	database   *pgxpool.Pool // what only a test looks at
+	journeys   sync.Map      // callback address → *http.Client with the browser's cookies
 }
 
 const (
@@ -47,21 +48,35 @@ const (
 	circusVerifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 )
 
+// openCircus opens one in two processes.
 func openCircus(t *testing.T) *circus {
 	owner, database := storetest.Database(t)
-	c := &circus{T: t, people: []string{"maria.lindqvist", "samuel.okafor", "ingrid.halvorsen", "tomas.novak"}}
+	c := newCircus(t, owner, database)
+	c.people = []string{"maria.lindqvist", "samuel.okafor", "ingrid.halvorsen", "tomas.novak"}
+	c.processes[0] = startProcess(t, database, "")
+	c.processes[1] = startProcess(t, database, c.processes[0].url)
+	c.idp.Register(idpsim.Client{ID: "muster", Secret: "simulated",
+		RedirectURIs: []string{login.CallbackURL(c.processes[0].url, "ringling", c.connection.ID.String())}})
+	c.openGroup()
+	return c
+}
+
+// newCircus makes one that no process serves yet.
+func newCircus(t *testing.T, owner, database string) *circus {
+	c := &circus{T: t}
 	c.client = &http.Client{
 		Timeout:       30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 	}
 	t.Cleanup(c.client.CloseIdleConnections)
-	c.processes[0] = startProcess(t, database, "")
-	c.processes[1] = startProcess(t, database, c.processes[0].url)
 	c.furnish(database)
 	c.database = c.look(owner)
-	c.group = c.post("/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Artists"}`)
 	return c
+}
+
+func (c *circus) openGroup() {
+	c.group = c.post("/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Artists"}`)
 }
 
 func (c *circus) must(err error) {
@@ -89,12 +104,10 @@ func (c *circus) furnish(database string) {
 	c.idp, err = idpsim.New(people, idpsim.Options{Persona: idpsim.Entra, Mapping: idpsim.MappingObjectID, URL: listener.URL})
 	c.must(err)
 	handler = c.idp.Handler()
-	connection, err := v.AddConnection(ctx, "ringling", registry.Connection{
+	c.connection, err = v.AddConnection(ctx, "ringling", registry.Connection{
 		Name: "entra", Kind: "entra", Issuer: c.idp.Issuer(), ClientID: "muster", Secret: "simulated",
 	})
 	c.must(err)
-	c.idp.Register(idpsim.Client{ID: "muster", Secret: "simulated",
-		RedirectURIs: []string{login.CallbackURL(c.processes[0].url, "ringling", connection.ID.String())}})
 	c.token, _, err = v.CreateToken(ctx, "ringling", "entra", registry.NewToken{Name: "test"})
 	c.must(err)
 	c.secret, _, err = v.AddApplication(ctx, registry.NewApplication{
@@ -140,19 +153,23 @@ func (c *circus) objectID(nickname string) string {
 	return ""
 }
 
-// do sends a request and reads the whole answer.
-func (c *circus) do(client *http.Client, request *http.Request) answer {
+// exchange sends a request and reads the whole answer.
+func exchange(client *http.Client, request *http.Request) (answer, error) {
 	response, err := client.Do(request)
 	if err != nil {
-		c.Errorf("%s %s: %v", request.Method, request.URL.Path, err)
-		return answer{}
+		return answer{header: http.Header{}}, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, string(body)}, err
+}
+
+func (c *circus) do(client *http.Client, request *http.Request) answer {
+	a, err := exchange(client, request)
 	if err != nil {
 		c.Errorf("%s %s: %v", request.Method, request.URL.Path, err)
 	}
-	return answer{response.StatusCode, response.Header, string(body)}
+	return a
 }
 
 // scim sends a request of the provisioning client to the first process or, by
@@ -230,11 +247,7 @@ func (c *circus) get(client *http.Client, address string) answer {
 		c.Errorf("GET %q: %v", address, err)
 		return answer{header: http.Header{}}
 	}
-	a := c.do(client, request)
-	if a.header == nil {
-		a.header = http.Header{}
-	}
-	return a
+	return c.do(client, request)
 }
 
 // callback follows the identity provider's redirect at a process of choice.

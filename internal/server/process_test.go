@@ -84,7 +84,8 @@ func startProcess(t *testing.T, database, publicURL string) *process {
 	}
 	command := exec.Command(binary)
 	command.Env = append(os.Environ(), processDatabase+"="+database, processPublicURL+"="+publicURL)
-	command.Stderr = os.Stderr
+	log := &lockedBuffer{}
+	command.Stderr = log
 	lifeline, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +101,9 @@ func startProcess(t *testing.T, database, publicURL string) *process {
 	t.Cleanup(func() {
 		lifeline.Close()
 		command.Wait()
+		if said := log.String(); t.Failed() && said != "" {
+			t.Logf("the server process said:\n%.2000s", said)
+		}
 	})
 	line, err := bufio.NewReader(said).ReadString('\n')
 	if err != nil {
