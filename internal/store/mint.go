@@ -33,9 +33,16 @@ type Identity struct {
 	Hint     string    // the name the person signs in with: to diagnose a mismatch, never to match
 }
 
-// gate takes the shared locks that Revoke takes alone to switch off a tenant,
-// a connection or an application.
-const gate = `select pg_advisory_xact_lock_shared(hashtextextended(id, 0)) from (%s) gates(id)`
+// The gates take the shared locks that Revoke takes alone to switch off a
+// tenant, a connection or an application.
+const (
+	gate = `select pg_advisory_xact_lock_shared(hashtextextended(id, 0)) from `
+
+	signInGate = gate + `(values ($1), ($2), ((select id::text from applications where client_id = $3))) gates(id)`
+
+	codeGate = gate + `(values ($1::text), ((select id::text from applications where client_id = $2)),
+		((select connection_id::text from codes where tenant_id = $3 and hash = $4))) gates(id)`
+)
 
 // MintCode lets a person in who has just signed in at the connection's
 // identity provider, or says why not: it consumes the journey, locks the
@@ -97,8 +104,7 @@ func (s *Store) lockIdentity(tx *transaction, signIn SignIn, who Identity) ([]ad
 	consumed := false
 	err := tx.open(func(b *pgx.Batch) {
 		nameTenant(b, signIn.tenant.String(), everyConnection)
-		b.Queue(fmt.Sprintf(gate, `values ($1), ($2), ((select id::text from applications where client_id = $3))`),
-			signIn.tenant.String(), signIn.Connection.ID.String(), signIn.Request.ClientID)
+		b.Queue(signInGate, signIn.tenant.String(), signIn.Connection.ID.String(), signIn.Request.ClientID)
 		b.Queue(`
 			update sign_ins set minted_at = now()
 			where tenant_id = $1 and state_hash = $2 and consumed_at is not null and minted_at is null and expires_at > now()`,
@@ -343,8 +349,7 @@ func (s *Store) lockCode(tx *transaction, tenant uuid.UUID, r CodeRedemption) (*
 	challenge := sha256.Sum256([]byte(r.Verifier))
 	err := tx.open(func(b *pgx.Batch) {
 		nameTenant(b, tenant.String(), everyConnection)
-		b.Queue(fmt.Sprintf(gate, `values ($1::text), ((select id::text from applications where client_id = $2)),
-			((select connection_id::text from codes where tenant_id = $3 and hash = $4))`), tenant.String(), r.ClientID, tenant, code)
+		b.Queue(codeGate, tenant.String(), r.ClientID, tenant, code)
 		b.Queue(`select exists (select from applications where client_id = $1 and (secret_hash = $2 or secret_hash is null and $3 = ''))`,
 			r.ClientID, hash(r.Secret), r.Secret).QueryRow(func(row pgx.Row) error { return row.Scan(&f.authentic) })
 		b.Queue(`
