@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/muster-id/muster/internal/store"
@@ -83,6 +84,10 @@ func authorizationRequest(params url.Values, application registry.Application) (
 	if resource := params.Get("resource"); resource != "" && resource != application.Audience {
 		return store.SignInRequest{}, &authorizationError{"invalid_target", "resource is not this application's audience"}
 	}
+	age, err := maxAge(params)
+	if err != nil {
+		return store.SignInRequest{}, err
+	}
 	return store.SignInRequest{
 		ClientID:      application.ClientID,
 		RedirectURI:   params.Get("redirect_uri"),
@@ -90,6 +95,7 @@ func authorizationRequest(params url.Values, application registry.Application) (
 		Nonce:         params.Get("nonce"),
 		CodeChallenge: params.Get("code_challenge"),
 		Scope:         scope(params.Get("scope")),
+		MaxAge:        age,
 	}, nil
 }
 
@@ -155,10 +161,22 @@ func checkPrompt(params url.Values) error {
 		}
 		return &authorizationError{"login_required", "the person has to sign in at the identity provider"}
 	}
-	if params.Get("max_age") != "" {
-		return &authorizationError{"invalid_request", "max_age is not supported; prompt=login is"}
-	}
 	return nil
+}
+
+// maxAge reads how many seconds ago the person may have authenticated; nil where
+// the application does not say (OpenID Connect Core §3.1.2.1).
+func maxAge(params url.Values) (*int64, error) {
+	const digits = 9 // some thirty years
+	text := params.Get("max_age")
+	if text == "" {
+		return nil, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || len(text) > digits || strings.Trim(text, "0123456789") != "" {
+		return nil, &authorizationError{"invalid_request", "max_age must be a whole number of seconds, of at most 9 digits"}
+	}
+	return &seconds, nil
 }
 
 // scope keeps of the requested scopes those that mean something here; the

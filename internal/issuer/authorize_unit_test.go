@@ -52,6 +52,17 @@ func TestAnAuthorizationRequestIsReadWhole(t *testing.T) {
 	}
 }
 
+func TestAnAgeIsAWholeNumberOfSeconds(t *testing.T) {
+	for text, want := range map[string]*int64{"": nil, "0": new(int64(0)), "0060": new(int64(60)), "999999999": new(int64(999_999_999))} {
+		params := asked()
+		params.Set("max_age", text) // empty is as good as absent (RFC 6749 §3.1)
+		got, err := authorizationRequest(params, registry.Application{ClientID: "timesheet", Audience: "timesheet"})
+		if diff := cmp.Diff(want, got.MaxAge); diff != "" || err != nil {
+			t.Errorf("max_age %q: %v, -want +got\n%s", text, err, diff)
+		}
+	}
+}
+
 func TestAnAuthorizationRequestIsRefusedInOAuthsWords(t *testing.T) {
 	repeated := asked()
 	repeated.Add("nonce", "another")
@@ -86,7 +97,11 @@ func TestAnAuthorizationRequestIsRefusedInOAuthsWords(t *testing.T) {
 		{"silent", asked("prompt", "none"), "login_required"},
 		{"silent and not", asked("prompt", "none login"), "invalid_request"},
 		{"unknown prompt", asked("prompt", "create"), "invalid_request"},
-		{"an age that nobody compares", asked("max_age", "3600"), "invalid_request"},
+		{"a negative age", asked("max_age", "-1"), "invalid_request"},
+		{"an age with a sign", asked("max_age", "+1"), "invalid_request"},
+		{"an age that is a fraction", asked("max_age", "1.5"), "invalid_request"},
+		{"an age that is a word", asked("max_age", "soon"), "invalid_request"},
+		{"an age that no clock holds", asked("max_age", "9999999999"), "invalid_request"},
 		{"another resource", asked("resource", "https://other.example"), "invalid_target"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

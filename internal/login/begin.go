@@ -20,7 +20,7 @@ const upstreamScope = "openid profile"
 // Begin takes over a browser whose authorization request holds: it finds the
 // organisation and sends the browser to its identity provider, or shows a page.
 // params are the request's parameters: tenant, connection and login_hint say whose
-// the person is, prompt is passed on.
+// the person is; login_hint, prompt and max_age are passed on.
 func (l *Login) Begin(w http.ResponseWriter, r *http.Request, application registry.Application, request store.SignInRequest, params url.Values) {
 	a := &attempt{application: application, client: application.ClientID, params: params}
 	if err := l.begin(w, r, a, request); err != nil {
@@ -33,7 +33,7 @@ func (l *Login) begin(w http.ResponseWriter, r *http.Request, a *attempt, reques
 	if err != nil {
 		return err
 	}
-	metadata, err := l.fetch.Discover(r.Context(), connection.Issuer)
+	metadata, err := l.fetch.Metadata(r.Context(), scope(a.tenant, connection), connection.Issuer)
 	if err != nil {
 		return refuse("idp_unreachable", fetch.Detail(err))
 	}
@@ -75,13 +75,18 @@ func (l *Login) upstream(metadata fetch.Metadata, signIn store.SignIn, params ur
 	} {
 		query.Set(name, value)
 	}
-	for _, name := range []string{"login_hint", "prompt"} {
+	for _, name := range []string{"login_hint", "prompt", "max_age"} {
 		if value := params.Get(name); value != "" {
 			query.Set(name, value)
 		}
 	}
 	target.RawQuery = query.Encode()
 	return target.String(), nil
+}
+
+// scope keeps what fetch remembers of one connection apart from all others.
+func scope(tenant string, connection registry.Connection) string {
+	return tenant + "/" + connection.ID.String()
 }
 
 func (l *Login) redirectURI(signIn store.SignIn) string {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -32,7 +33,7 @@ func (l *Login) finish(w http.ResponseWriter, r *http.Request, a *attempt) error
 	if err != nil {
 		return err
 	}
-	metadata, err := l.fetch.Discover(r.Context(), signIn.Connection.Issuer)
+	metadata, err := l.fetch.Metadata(r.Context(), scope(signIn.Tenant, signIn.Connection), signIn.Connection.Issuer)
 	if err != nil {
 		return refuse("idp_unreachable", fetch.Detail(err))
 	}
@@ -137,14 +138,25 @@ func (l *Login) identify(ctx context.Context, signIn store.SignIn, metadata fetc
 		return store.Identity{}, refuseUpstream(err)
 	}
 	claims, err := l.fetch.VerifyIDToken(ctx, tokens.IDToken, fetch.Expect{
-		Scope:  signIn.Tenant + "/" + connection.ID.String(),
+		Scope:  scope(signIn.Tenant, connection),
 		Issuer: connection.Issuer, JWKSURI: metadata.JWKSURI, ClientID: connection.ClientID, Nonce: signIn.Nonce,
 		Algorithms: metadata.Algorithms(), AccessToken: tokens.AccessToken, Code: code,
+		MaxAge: maxAge(signIn.Request),
 	})
 	if err != nil {
 		return store.Identity{}, refuseUpstream(err)
 	}
 	return identity(claims, connection.MatchClaim)
+}
+
+// maxAge is how long ago the person may have authenticated (OpenID Connect Core
+// §3.1.2.1); 0 where the application does not mind. Asked for no time at all, that is
+// the shortest there is: fetch adds what two clocks may differ by.
+func maxAge(request store.SignInRequest) time.Duration {
+	if request.MaxAge == nil {
+		return 0
+	}
+	return max(time.Duration(*request.MaxAge)*time.Second, 1)
 }
 
 // identity takes from the claims what links a person. The claim that is to match

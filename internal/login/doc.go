@@ -5,7 +5,7 @@
 //	browser                     login                        identity provider        store
 //	   │ issuer: /authorize holds │                                   │                  │
 //	   │                          ├── tenant by parameter, e-mail domain or page ───────►│
-//	   │                          ├── discovery ─────────────────────►│                  │
+//	   │                          ├── discovery, unless remembered ──►│                  │
 //	   │                          ├── BeginSignIn: state, nonce, verifier, browser ─────►│
 //	   │◄─ 303, __Host- cookie ───┤                                   │                  │
 //	   ├── sign in: code + PKCE S256 + nonce ────────────────────────►│                  │
@@ -20,7 +20,7 @@
 //	   │   code, state, iss       │                                   │                  │
 //
 // or, at every step, a page with a status and a sentence that says why not and
-// what to do; pages.go is the list. A page never shows what came with the request
+// what to do; reasons.go is the list. A page never shows what came with the request
 // or from the provider. The log says more: one line with the reason and the detail.
 //
 // Nothing is kept here between the two requests but a cookie that binds them to

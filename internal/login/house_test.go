@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -47,7 +48,7 @@ type house struct {
 	connection registry.Connection
 	secret     string // of the application
 	url        string
-	handler    http.Handler
+	serving    atomic.Pointer[http.Handler]
 	log        *journal
 }
 
@@ -59,22 +60,28 @@ func newHouse(t *testing.T) *house {
 	h.connection = h.connect("ringling", "entra", h.provider)
 	h.application()
 	h.publish("ringling", everyone)
-	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }))
+	listener := httptest.NewServer(h)
 	t.Cleanup(listener.Close)
 	h.url = listener.URL
-	h.handler = h.serve(h.url)
+	h.serve(h.url)
 	return h
 }
 
-// serve puts the doors together as the program does.
-func (h *house) serve(publicURL string) http.Handler {
+func (h *house) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*h.serving.Load()).ServeHTTP(w, r)
+}
+
+// serve puts the doors together as the program does, once more where they were
+// before: a new server remembers nothing of a provider.
+func (h *house) serve(publicURL string) {
 	h.Helper()
 	log := slog.New(slog.NewJSONHandler(h.log, nil))
 	client := fetch.NewClient(fetch.Config{AllowLoopback: true})
 	h.Cleanup(client.Close)
 	made, err := server.New(server.Config{Store: h.store, PublicURL: publicURL, Log: log, Login: login.Config{Fetch: client}})
 	h.must(err)
-	return made.Handler()
+	handler := http.Handler(made.Handler())
+	h.serving.Store(&handler)
 }
 
 func (h *house) must(err error) {

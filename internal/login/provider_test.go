@@ -30,6 +30,8 @@ type provider struct {
 	asked    []url.Values               // authorization requests
 	redeemed []url.Values               // token requests, with what came in Basic
 	canary   int                        // requests to /canary
+
+	described int // requests for the discovery document
 }
 
 func newProvider(t *testing.T) *provider {
@@ -76,6 +78,7 @@ func (p *provider) lastAsked() url.Values {
 func (p *provider) discovery(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.described++
 	document := map[string]any{
 		"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token", "jwks_uri": p.URL + "/jwks",
 		"id_token_signing_alg_values_supported": []string{"ES256"},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/google/go-cmp/cmp"
@@ -130,12 +131,27 @@ func TestARefusalIsAPageAndALine(t *testing.T) {
 			h.provisionJamie()
 			h.provider.person(map[string]any{"sub": jamieSubject})
 		}},
+		{reason: store.JoinMismatch, prepare: func(h *house) { // known by an e-mail address
+			h.provision("ringling", "entra", `{"userName":"jm","externalId":"jmorgan","emails":[{"value":"jamie@ringling.example"}],"active":true}`)
+			h.provider.person(map[string]any{"sub": jamieSubject, "oid": jamieOID, "email": "Jamie@Ringling.example"})
+		}},
+		{reason: store.NotProvisioned, prepare: func(h *house) { // what is no string names nobody
+			h.provision("ringling", "entra", `{"userName":"jamie@ringling.example","externalId":"jmorgan","active":true}`)
+			h.provider.person(map[string]any{"sub": jamieSubject, "oid": jamieOID, "preferred_username": []string{"jamie@ringling.example"}})
+		}},
 		{reason: store.TenantSuspended, prepare: func(h *house) {
 			h.must(h.store.Revoke(h.Context(), "test", store.Switch{Tenant: "ringling", Off: true}))
 		}},
 		{reason: store.TenantSuspended, between: func(h *house) {
 			h.provisionJamie()
 			h.must(h.store.Revoke(h.Context(), "test", store.Switch{Tenant: "ringling", Off: true}))
+		}},
+		{reason: store.ConnectionDisabled, between: func(h *house) {
+			h.provisionJamie()
+			h.must(h.store.Revoke(h.Context(), "test", store.Switch{Tenant: "ringling", Connection: "entra", Off: true}))
+		}},
+		{reason: store.ConnectionDisabled, between: func(h *house) { // whoever they are
+			h.must(h.store.Revoke(h.Context(), "test", store.Switch{Tenant: "ringling", Connection: "entra", Off: true}))
 		}},
 		{reason: store.ApplicationDisabled, prepare: func(h *house) {
 			h.must(h.store.Revoke(h.Context(), "test", store.Switch{Client: clientID, Off: true}))
@@ -321,6 +337,7 @@ func TestAProviderThatFailsIsABadGateway(t *testing.T) {
 			b := newBrowser(t)
 			callback := b.begin(h.authorize())
 			h.provider.change(func() { test.fail(h.provider) })
+			h.serve(h.url)
 			a := b.get(callback)
 			a.refused(t, test.status, test.reason)
 			if strings.Contains(a.body, "127.0.0.1") || strings.Contains(a.body, "evil") {
@@ -329,6 +346,65 @@ func TestAProviderThatFailsIsABadGateway(t *testing.T) {
 		})
 	}
 }
+
+// What a provider says about itself is asked for once and then remembered: whoever
+// begins many sign-ins makes it no requests, and a provider whose document is away
+// for a moment keeps its people.
+func TestAProviderIsNotAskedAboutItselfForEverySignIn(t *testing.T) {
+	h := newHouse(t)
+	h.provisionJamie()
+	for range 5 {
+		newBrowser(t).signIn(h.authorize()).admitted(t)
+	}
+	h.provider.change(func() {
+		if h.provider.described != 1 {
+			t.Errorf("the provider was asked for its discovery document %d times in 5 sign-ins, want once", h.provider.described)
+		}
+	})
+
+	// Another connection is another's business, also at the same provider.
+	h.provider.change(func() { h.provider.metadata["token_endpoint"] = "https://10.0.0.1/token" })
+	h.connect("cirque", "entra", h.provider)
+	newBrowser(t).get(h.authorize("tenant", "cirque")).refused(t, http.StatusBadGateway, "idp_unreachable")
+	newBrowser(t).signIn(h.authorize()).admitted(t)
+}
+
+// An application that wants a person to have authenticated lately is passed on to the
+// provider and held against what the provider says. One that does not say is refused.
+func TestHowLongAgoAPersonAuthenticatedIsHeldAgainstMaxAge(t *testing.T) {
+	h := newHouse(t)
+	h.provisionJamie()
+	for _, test := range []struct {
+		name   string
+		maxAge string
+		bend   func(token map[string]any) // auth_time is a minute ago otherwise
+		reason string
+	}{
+		{"not asked for, not said", "", func(token map[string]any) { delete(token, "auth_time") }, ""},
+		{"within it", "3600", nil, ""},
+		{"longer ago", "3600", func(token map[string]any) { token["auth_time"] = ago(2 * time.Hour) }, "idp_refused"},
+		{"asked for and not said", "3600", func(token map[string]any) { delete(token, "auth_time") }, "idp_refused"},
+		{"said as a word", "3600", func(token map[string]any) { token["auth_time"] = "now" }, "idp_refused"},
+		{"just now, as zero asks for", "0", func(token map[string]any) { token["auth_time"] = ago(0) }, ""},
+		{"an hour ago where zero asks for now", "0", func(token map[string]any) { token["auth_time"] = ago(time.Hour) }, "idp_refused"},
+		{"zero, and not said", "0", func(token map[string]any) { delete(token, "auth_time") }, "idp_refused"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h.provider.change(func() { h.provider.bend = test.bend })
+			a := newBrowser(t).signIn(h.authorize("max_age", test.maxAge))
+			if got := h.provider.lastAsked().Get("max_age"); got != test.maxAge {
+				t.Errorf("the provider was asked for max_age %q, want %q", got, test.maxAge)
+			}
+			if test.reason != "" {
+				a.refused(t, http.StatusForbidden, test.reason)
+				return
+			}
+			a.admitted(t)
+		})
+	}
+}
+
+func ago(d time.Duration) int64 { return time.Now().Add(-d).Unix() }
 
 // The provider's own refusal is passed on in our words.
 func TestWhatTheProviderRefusesEndsOnAPage(t *testing.T) {
