@@ -63,6 +63,7 @@ func grant(ctx context.Context, db *sql.DB, role string) error {
 		`grant select, insert, update, delete on all tables in schema public to ` + name,
 		`grant usage on all sequences in schema public to ` + name,
 		`revoke insert, update, delete on instance, goose_db_version from ` + name,
+		`grant update (key_check) on instance to ` + name,
 		`alter role ` + name + ` set log_parameter_max_length = 0`,
 	} {
 		_, err := db.ExecContext(ctx, statement)

@@ -23,6 +23,11 @@ type Config struct {
 	Local       bool // connections may name an issuer on loopback
 	Metrics     Metrics
 	Tracer      pgx.QueryTracer // nil: none
+
+	// MinServerVersion is the oldest server_version_num that [Open] accepts; 0:
+	// the oldest of each major version whose row-level security has no published
+	// hole. A vendor's build may carry the fixes under an older number.
+	MinServerVersion int
 }
 
 // Metrics are called as things happen; a nil func is not called.
@@ -79,8 +84,9 @@ type Store struct {
 }
 
 // Open connects to a migrated database as the server's role. It refuses a role
-// that row-level security does not bind, migrations that are not current and a
-// key of the wrong length.
+// that row-level security does not bind, a PostgreSQL with known holes in it,
+// migrations that are not current, and another key than the database was set
+// up with.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Log == nil {
 		c.Log = discard()
@@ -94,7 +100,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024)}
-	if err := s.inspect(ctx); err != nil {
+	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -124,6 +130,7 @@ func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		"idle_in_transaction_session_timeout": "5000",
 		"default_transaction_isolation":       "read committed",
 		"timezone":                            "UTC",
+		"plan_cache_mode":                     "force_generic_plan", // planning anew costs more than any plan saves
 	} {
 		config.ConnConfig.RuntimeParams[name] = value
 	}
@@ -132,28 +139,6 @@ func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return pool, nil
-}
-
-// inspect refuses a database or a role on which the promises would not hold.
-func (s *Store) inspect(ctx context.Context) error {
-	var super, bypass, owns, recovering bool
-	err := s.pool.QueryRow(ctx, `
-		select r.rolsuper, r.rolbypassrls, pg_is_in_recovery(),
-			exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-				where c.relkind in ('r', 'p') and n.nspname = 'public' and pg_has_role(current_user, c.relowner, 'usage'))
-		from pg_roles r where r.rolname = current_user`).Scan(&super, &bypass, &recovering, &owns)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case super, bypass, owns:
-		return errors.New("the server's database role must be a plain one: not superuser, not bypassrls, not owner of the tables (row-level security would not bind it)")
-	case recovering:
-		return errors.New("the database is a standby; decisions come from the primary only")
-	}
-	if err := s.current(ctx); err != nil {
-		return err
-	}
-	return s.pool.QueryRow(ctx, `select incarnation from instance`).Scan(&s.incarnation)
 }
 
 // Ready reports whether requests can be served: the database answers and its
