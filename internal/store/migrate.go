@@ -53,9 +53,21 @@ func RoleOf(databaseURL string) (string, error) {
 	return config.User, nil
 }
 
+// grantLock lets one program at a time grant: PostgreSQL refuses two that change
+// the rights on one table at once. It is held until the connection ends.
+const grantLock = 0x6772616e74 // "grant"
+
 // grant lets the server's role read and write rows, and nothing more: no
 // truncate, no references, no schema changes.
 func grant(ctx context.Context, db *sql.DB, role string) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, `select pg_advisory_lock($1)`, grantLock); err != nil {
+		return err
+	}
 	name := pgx.Identifier{role}.Sanitize()
 	for _, statement := range []string{
 		`revoke create on schema public from public`,
@@ -66,7 +78,7 @@ func grant(ctx context.Context, db *sql.DB, role string) error {
 		`grant update (key_check) on instance to ` + name,
 		`alter role ` + name + ` set log_parameter_max_length = 0`,
 	} {
-		_, err := db.ExecContext(ctx, statement)
+		_, err := conn.ExecContext(ctx, statement)
 		if err != nil && !strings.HasPrefix(statement, "alter role") && !strings.HasPrefix(statement, "revoke create") {
 			return fmt.Errorf("grant to %s: %w", role, err)
 		}
