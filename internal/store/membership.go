@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -17,7 +16,7 @@ import (
 type lockMode uint8
 
 const (
-	shared  lockMode = iota // members come and go beside one another
+	shared  lockMode = iota // members come and go beside one another; the version is not read
 	alone                   // the whole list, the name or the group itself changes, or a version was named
 	nesting                 // groups enter or leave groups: also one at a time in the tenant
 )
@@ -43,6 +42,7 @@ type groupChange struct {
 	notes   []scim.Note
 	changed bool
 
+	nested  bool                 // the group is in groups, whose locks are held too
 	above   []rolemap.Group      // the group and its ancestors, as rules see them
 	living  map[uuid.UUID]string // named ids that are living: User or Group
 	members map[uuid.UUID]member // those of the named ids that are members, or all where the whole list is concerned
@@ -92,194 +92,6 @@ func (c *groupChange) direct(ids []uuid.UUID) bool {
 	return !c.created && !c.deleted && !wholeList(c.ops) && len(ids) <= maxDerived
 }
 
-// open is the first trip: hold the group and its ancestors, read them again
-// now that they stand still, and lock and read the people named.
-func (c *groupChange) open(id uuid.UUID) error {
-	ids := named(c.ops)
-	var held, seen []uuid.UUID
-	err := c.tx.open(func(b *pgx.Batch) {
-		c.dir.enterCurrent(b)
-		c.queueHold(b, id, &held)
-		b.Queue(`select `+groupColumns+` from groups g
-			where g.tenant_id = $1 and g.id = $2 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
-			c.dir.tenant, id, c.dir.narrowed()).QueryRow(c.group.scan)
-		c.queueAbove(b, id, &seen)
-		if c.direct(ids) && len(ids) > 0 {
-			c.queuePeople(b, id, ids)
-		}
-		c.queueNamed(b, id, ids)
-	})
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return ErrNotFound
-	case err != nil:
-		return err
-	case !slices.Equal(held, seen):
-		return errRepeat // the group was nested elsewhere while we waited
-	}
-	return nil
-}
-
-// ancestors selects a group and every group that it is in, as `up`.
-const ancestors = `with recursive up as (
-		select $2::uuid as id
-		union
-		select m.group_id from up join memberships m on m.tenant_id = $1 and m.member_group = up.id
-	)`
-
-// queueHold takes the locks, in the order of the groups' ids.
-func (c *groupChange) queueHold(b *pgx.Batch, id uuid.UUID, held *[]uuid.UUID) {
-	if c.mode == nesting {
-		c.queueNesting(b)
-	}
-	b.Queue(ancestors+`
-		select id, case when $3 and id = $2
-			then pg_advisory_xact_lock(hashtextextended(id::text, 0)) is null
-			else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
-		from (select id from up order by id offset 0) ordered`, c.dir.tenant, id, c.mode != shared).
-		Query(collect(held))
-}
-
-// queueNesting lets one transaction at a time nest groups in the tenant, so
-// that no two close a cycle between them.
-func (c *groupChange) queueNesting(b *pgx.Batch) {
-	b.Queue(`select pg_advisory_xact_lock(hashtextextended('nesting ' || $1::text, 0))`, c.dir.tenant.String())
-}
-
-// collect reads the first column of every row into ids, sorted.
-func collect(ids *[]uuid.UUID) func(pgx.Rows) error {
-	return func(rows pgx.Rows) error {
-		*ids = (*ids)[:0]
-		var id uuid.UUID
-		var locked bool
-		_, err := pgx.ForEachRow(rows, []any{&id, &locked}, func() error {
-			*ids = append(*ids, id)
-			return nil
-		})
-		slices.SortFunc(*ids, compareIDs)
-		return err
-	}
-}
-
-func compareIDs(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
-
-func (c *groupChange) queueAbove(b *pgx.Batch, id uuid.UUID, seen *[]uuid.UUID) {
-	b.Queue(ancestors+`
-		select g.id, coalesce(g.external_id, ''), g.display_name, g.connection_id::text
-		from up join groups g on g.tenant_id = $1 and g.id = up.id order by g.id`, c.dir.tenant, id).
-		Query(func(rows pgx.Rows) error {
-			*seen, c.above = (*seen)[:0], nil
-			var id uuid.UUID
-			var g rolemap.Group
-			_, err := pgx.ForEachRow(rows, []any{&id, &g.ExternalID, &g.DisplayName, &g.Connection}, func() error {
-				g.ID = id.String()
-				*seen = append(*seen, id)
-				c.above = append(c.above, g)
-				return nil
-			})
-			slices.SortFunc(*seen, compareIDs)
-			return err
-		})
-}
-
-// queuePeople locks the named people in the order of their ids, then reads
-// what they hold and every group they are in but for their own place in this
-// one, which is what changes.
-func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
-	c.people = map[uuid.UUID]*person{}
-	b.Queue(`select `+personColumns+` from users u
-		where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
-		order by u.id for no key update`, c.dir.tenant, ids, c.dir.narrowed()).Query(c.collectPeople)
-	b.Queue(`
-		with recursive held as (
-			select m.member_user as user_id, m.group_id from memberships m
-			where m.tenant_id = $1 and m.member_user = any($2) and m.group_id <> $3
-			union
-			select held.user_id, m.group_id from held
-			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
-		)
-		select held.user_id, g.id::text, coalesce(g.external_id, ''), g.display_name, g.connection_id::text
-		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
-		order by g.id`, c.dir.tenant, ids, group).Query(c.collectGroups)
-	queueHeld(b, c.dir.tenant, ids, c.addHeld)
-}
-
-func (c *groupChange) collectPeople(rows pgx.Rows) error {
-	for rows.Next() {
-		p := &person{}
-		if err := p.scan(rows); err != nil {
-			return err
-		}
-		p.hold()
-		c.people[p.id] = p
-	}
-	return rows.Err()
-}
-
-func (c *groupChange) collectGroups(rows pgx.Rows) error {
-	var user uuid.UUID
-	var g rolemap.Group
-	_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.ExternalID, &g.DisplayName, &g.Connection}, func() error {
-		c.addGroup(user, g, false)
-		return nil
-	})
-	return err
-}
-
-func (c *groupChange) addGroup(user uuid.UUID, g rolemap.Group, _ bool) {
-	if p := c.people[user]; p != nil {
-		p.groups = append(p.groups, g)
-	}
-}
-
-func (c *groupChange) addHeld(user uuid.UUID, a assignment) {
-	if p := c.people[user]; p != nil {
-		p.held = append(p.held, a)
-	}
-}
-
-// queueNamed reads which of the named ids are living users and groups of the
-// connection, and the members that the operations concern.
-func (c *groupChange) queueNamed(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
-	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
-	if len(ids) > 0 {
-		b.Queue(`
-			select id, 'User' from users where tenant_id = $1 and id = any($2) and `+c.dir.within("connection_id", "$3")+` and deleted_at is null
-			union all
-			select id, 'Group' from groups where tenant_id = $1 and id = any($2) and `+c.dir.within("connection_id", "$3")+` and deleted_at is null`,
-			c.dir.tenant, ids, c.dir.narrowed()).Query(func(rows pgx.Rows) error {
-			var id uuid.UUID
-			var kind string
-			_, err := pgx.ForEachRow(rows, []any{&id, &kind}, func() error {
-				c.living[id] = kind
-				return nil
-			})
-			return err
-		})
-	}
-	if c.deleted || len(c.ops) == 0 {
-		return
-	}
-	whole := wholeList(c.ops)
-	b.Queue(`
-		select m.member_user, 'User', case when $4 then coalesce(u.resource->>'displayName', u.resource->>'userName', '') else '' end
-		from memberships m join users u on u.tenant_id = m.tenant_id and u.id = m.member_user
-		where m.tenant_id = $1 and m.group_id = $2 and ($4 or m.member_user = any($3)) and m.member_user is not null
-		union all
-		select m.member_group, 'Group', g.display_name
-		from memberships m join groups g on g.tenant_id = m.tenant_id and g.id = m.member_group
-		where m.tenant_id = $1 and m.group_id = $2 and ($4 or m.member_group = any($3)) and m.member_group is not null`,
-		c.dir.tenant, group, ids, whole).Query(func(rows pgx.Rows) error {
-		var id uuid.UUID
-		var m member
-		_, err := pgx.ForEachRow(rows, []any{&id, &m.kind, &m.display}, func() error {
-			c.members[id] = m
-			return nil
-		})
-		return err
-	})
-}
-
 // edit applies what becomes of the group's own attributes.
 func (c *groupChange) edit(change func(scim.Resource) (scim.Resource, []scim.Note, error)) error {
 	if change == nil {
@@ -318,6 +130,7 @@ func (c *groupChange) run(ctx context.Context) error {
 		return err
 	}
 	if len(c.added)+len(c.removed) == 0 && c.edited == nil && !c.created && !c.deleted {
+		c.dir.count(c.notes)
 		return nil
 	}
 	c.changed = true
