@@ -93,6 +93,10 @@ func (p Patch) Members() []MemberOp { return slices.Clone(p.members) }
 // ChangesAttributes reports whether p has operations besides those on members.
 func (p Patch) ChangesAttributes() bool { return len(p.operations) > 0 }
 
+// Repaired reports whether reading p ignored or repaired anything: whether
+// [Patch.Apply] has notes of a patch without operations on attributes.
+func (p Patch) Repaired() bool { return len(p.notes) > 0 }
+
 // atOperation adds to an error which element of Operations it is about.
 func atOperation(i int, err error) error {
 	var refused *Error

@@ -6,13 +6,11 @@ import (
 	"strings"
 
 	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // configSchema is the URN of ServiceProviderConfig (RFC 7643 §5).
 const configSchema = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
-
-// maxResults is the longest page of a list: the store's.
-const maxResults = 1000
 
 type meta struct {
 	ResourceType string `json:"resourceType"`
@@ -66,7 +64,7 @@ func readServiceProviderConfig(c *call) error {
 		Meta: meta{"ServiceProviderConfig", c.base() + "/ServiceProviderConfig"},
 	}
 	answer.Filter.Supported = true
-	answer.Filter.MaxResults = maxResults
+	answer.Filter.MaxResults = store.MaxCount
 	return c.discovered(answer)
 }
 

@@ -88,13 +88,7 @@ func patchGroup(c *call) error {
 	if err != nil {
 		return err
 	}
-	change := store.GroupChange{
-		Members: patch.Members(),
-		Attributes: func(old scim.Resource) (scim.Resource, []scim.Note, error) { // also says what was repaired in Members
-			return patch.Apply(scim.GroupType(), old)
-		},
-	}
-	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), change)
+	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), groupChange(patch))
 	if err != nil {
 		return err
 	}
@@ -103,6 +97,19 @@ func patchGroup(c *call) error {
 		return nil
 	}
 	return c.written(http.StatusOK, group, v)
+}
+
+// groupChange is what a patch makes of a group. The group's attributes are not
+// read where only members change, unless there is a repair to record: the notes
+// come with the attributes.
+func groupChange(patch scim.Patch) store.GroupChange {
+	change := store.GroupChange{Members: patch.Members()}
+	if patch.ChangesAttributes() || patch.Repaired() {
+		change.Attributes = func(old scim.Resource) (scim.Resource, []scim.Note, error) {
+			return patch.Apply(scim.GroupType(), old)
+		}
+	}
+	return change
 }
 
 // written answers a group that has just been written. Where members are shown

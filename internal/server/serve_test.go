@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/muster-id/muster/internal/fetch"
 	"github.com/muster-id/muster/internal/login"
 	"github.com/muster-id/muster/internal/server"
@@ -97,24 +99,57 @@ func TestIgnoredOperationsAreCounted(t *testing.T) {
 	w.tenant("acme")
 	token := w.connect("acme", "entra", "lenient")
 	const user, group = `"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"]`, `"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"]`
-	alice := w.create("/Users", token, `{`+user+`,"userName":"alice@ringling.example"}`)
+	patch := func(operations string) string {
+		return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":` + operations + `}`
+	}
+	alice := w.create("/Users", token, `{`+user+`,"userName":"alice@ringling.example","externalId":"alice"}`)
 	riggers := w.create("/Groups", token, `{`+group+`,"displayName":"Riggers","members":[{"value":"`+alice+`"}]}`)
-	for path, operations := range map[string]string{
-		"/Users/" + alice:    `[{"op":"Replace","path":"active","value":"False"}]`,
-		"/Groups/" + riggers: `[{"op":"remove","path":"members","value":[{"value":"` + alice + `"}]},{"op":"add","path":"members","value":[{"value":"nobody"}]}]`,
+
+	counted := map[string]int{}
+	for _, step := range []struct {
+		story, method, path, body string
+		quirks                    []string // each counted once more
+	}{
+		{"a user's attribute", "PATCH", "/Users/" + alice, patch(`[{"op":"Replace","path":"active","value":"False"}]`), []string{"Q42", "Q70"}},
+		{"a repair that comes to nothing", "PATCH", "/Users/" + alice, patch(`[{"op":"replace","path":"active","value":"False"}]`), []string{"Q42"}},
+		{"a user created", "POST", "/Users", `{` + user + `,"userName":"bob@ringling.example","active":"True"}`, []string{"Q42"}},
+		{"a user created again", "POST", "/Users", `{` + user + `,"userName":"alice@ringling.example","externalId":"alice","active":true}`, []string{"Q55"}},
+		{"a group created", "POST", "/Groups", `{` + group + `,"displayName":"Grooms","colour":"red"}`, []string{"Q46"}},
+		{"a group created with an unknown member", "POST", "/Groups", `{` + group + `,"displayName":"Clowns","members":[{"value":"nobody"}]}`, []string{"Q60"}},
+		{"members removed by value, an unknown one added", "PATCH", "/Groups/" + riggers,
+			patch(`[{"op":"remove","path":"members","value":[{"value":"` + alice + `"}]},{"op":"add","path":"members","value":[{"value":"nobody"}]}]`), []string{"Q60", "Q87"}},
+		{"only an unknown member added", "PATCH", "/Groups/" + riggers, patch(`[{"op":"add","path":"members","value":[{"value":"nobody"}]}]`), []string{"Q60"}},
+		{"members and attributes", "PATCH", "/Groups/" + riggers,
+			patch(`[{"op":"Add","path":"members","value":[{"value":"` + alice + `"}]},{"op":"replace","path":"colour","value":"red"}]`), []string{"Q70", "Q99"}},
+		{"a group replaced", "PUT", "/Groups/" + riggers, `{` + group + `,"displayName":"Riggers","colour":"red"}`, []string{"Q46"}},
 	} {
-		body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":` + operations + `}`
-		if a := w.scim("PATCH", path, token, body); a.status >= 300 {
-			t.Fatalf("PATCH %s: got %d: %s", path, a.status, a.body)
+		if a := w.scim(step.method, step.path, token, step.body); a.status >= 300 {
+			t.Fatalf("%s: got %d: %s", step.story, a.status, a.body)
+		}
+		for _, quirk := range step.quirks {
+			counted[quirk]++
+		}
+		if diff := cmp.Diff(counted, ignored(t, metrics)); diff != "" {
+			t.Fatalf("%s: -want +got\n%s", step.story, diff)
 		}
 	}
+}
+
+// ignored reads how often each quirk has been counted.
+func ignored(t *testing.T, metrics *server.Metrics) map[string]int {
+	t.Helper()
 	recorder := httptest.NewRecorder()
 	metrics.Handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
-	for _, quirk := range []string{"Q42", "Q60", "Q70", "Q87"} {
-		if want := `muster_ignored_operations_total{quirk="` + quirk + `"} 1` + "\n"; !strings.Contains(recorder.Body.String(), want) {
-			t.Errorf("the metrics lack %s:\n%s", want, lines(recorder.Body.String(), "muster_ignored"))
+	found := map[string]int{}
+	for line := range strings.Lines(lines(recorder.Body.String(), "muster_ignored_operations_total")) {
+		var quirk string
+		var n int
+		if _, err := fmt.Sscanf(line, "muster_ignored_operations_total{quirk=%q} %d", &quirk, &n); err != nil {
+			t.Fatalf("%q: %v", line, err)
 		}
+		found[quirk] = n
 	}
+	return found
 }
 
 func lines(text, prefix string) string {
