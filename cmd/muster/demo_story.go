@@ -134,7 +134,7 @@ func (d *demo) tellSignIn(ctx context.Context) error {
 			return err
 		}
 		if !v.allowed() {
-			return fmt.Errorf("Jamie Morgan of %s was refused: %s", c.Name, v.Reason)
+			return fmt.Errorf("sign-in of Jamie Morgan of %s: refused, %s", c.Name, v.Reason)
 		}
 		d.print("   %-9s at %s: allowed, with a token of %s for %s", c.Name, c.product, time.Duration(v.Token.ExpiresIn)*time.Second, v.Claims.Audience)
 		d.print("   %-9s user %s, roles %s", "", v.Claims.Subject, strings.Join(v.Claims.Roles, ", "))
@@ -159,7 +159,7 @@ func (d *demo) tellDeactivated(ctx context.Context) error {
 		return err
 	}
 	if check.Allowed || v.allowed() {
-		return errors.New("Jamie Morgan was let in although she is deactivated")
+		return errors.New("sign-in of Jamie Morgan: let in although she is deactivated")
 	}
 	d.print("   check, %s after the 200 to %s: allowed %t, reason %s", asked, c.product, check.Allowed, check.Reason)
 	d.print("   sign-in: %d %q, reason %s", v.Status, v.Title, v.Reason)
@@ -176,7 +176,7 @@ func (d *demo) tellReactivated(ctx context.Context) error {
 		return err
 	}
 	if !check.Allowed {
-		return fmt.Errorf("Jamie Morgan is active again and refused: %s", check.Reason)
+		return fmt.Errorf("check of Jamie Morgan, active again: refused, %s", check.Reason)
 	}
 	d.print("   Activated again: the same user, roles %s. Her old session stays ended.", strings.Join(check.Roles, ", "))
 	return nil

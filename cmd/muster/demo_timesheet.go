@@ -129,7 +129,7 @@ func (ts *timesheet) redeem(r *http.Request) (visit, error) {
 	case r.FormValue("iss") != ts.muster:
 		return visit{}, errors.New("the answer is not from Muster") // RFC 9207
 	case r.FormValue("code") == "":
-		return visit{}, fmt.Errorf("Muster answered %q", r.FormValue("error"))
+		return visit{}, fmt.Errorf("sign-in: Muster answered %q", r.FormValue("error"))
 	}
 	return ts.exchange(r.Context(), r.FormValue("code"), verifier)
 }
