@@ -10,7 +10,8 @@ import (
 // and holds operands of their types. It refuses, as an [*Error] with scimType
 // invalidFilter, what cannot be answered: an unknown attribute, one that is
 // never returned, an operator or value that does not fit the attribute's type
-// (RFC 7644 §3.4.2.2), and for Strict what only custom allows (Q24, Q26, Q27, Q30).
+// (RFC 7644 §3.4.2.2), and for Strict what only custom allows (Q24, Q26, Q27, Q30,
+// a string without a space before it).
 //
 // In the copy `eq null` is `not (… pr)`, `ne null` is `pr`, a multi-valued
 // complex attribute without sub-attribute means its value (as in the RFC's
@@ -47,6 +48,9 @@ func (f *Filter) checkProfile(p Profile) error {
 			return BadFilter("%s[…] may not be followed by %q", clip(f.Path.Name), clip("."+f.Path.Sub))
 		}
 		return f.Path.Filter.checkProfile(p)
+	}
+	if f.unspaced {
+		return BadFilter("%s %s: a space stands before the value", clip(f.Path.Name), f.Op)
 	}
 	if f.Bare {
 		return BadFilter("%s %s %s: a string stands in double quotes", clip(f.Path.Name), f.Op, clip(f.Value.(string)))

@@ -49,7 +49,8 @@ type Filter struct {
 	// string, or the time.Time of a dateTime. Set by Bind.
 	Operand any
 
-	literal string // a number as written
+	literal  string // a number as written
+	unspaced bool   // no space stands before the value, as in one of RFC 7644 §3.5.2.2's examples
 }
 
 // String returns f in canonical form: lower-case operators, single spaces, the

@@ -23,8 +23,9 @@ const operators = "eq, ne, co, sw, ew, gt, ge, lt, le or pr"
 
 // ParseFilter reads a filter (RFC 7644 §3.4.2.2, Figure 1; errata 7319, 7322).
 // It also reads what provisioning clients customarily send and the grammar
-// lacks: values without quotes (Q26), a comparison after a value path (Q24) and
-// extra spaces; [Filter.Bind] refuses the first two on a strict connection.
+// lacks: values without quotes (Q26), a comparison after a value path (Q24), a
+// string right behind its operator (as RFC 7644 §3.5.2.2 itself prints one) and
+// extra spaces; [Filter.Bind] refuses all but the last on a strict connection.
 //
 // A filter is at most 8 KiB, has at most 64 nodes and nests at most 16 levels;
 // nothing recurses deeper. The error is an [*Error] with scimType invalidFilter
@@ -225,7 +226,10 @@ func attributeOp(word string) (Op, bool) {
 // value reads the right side of the comparison f.
 func (p *parser) value(f *Filter) (err error) {
 	if p.tok.kind != tokenEnd && !p.spaced() {
-		return p.expected("a space before the value")
+		if p.tok.kind != tokenString {
+			return p.expected("a space before the value")
+		}
+		f.unspaced = true
 	}
 	switch word := p.text(); {
 	case p.tok.kind == tokenString:

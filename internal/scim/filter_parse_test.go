@@ -169,6 +169,29 @@ func flatten(tree any) []any {
 	}
 }
 
+// A string may stand right behind its operator, because RFC 7644 §3.5.2.2 prints
+// members[value eq"2819c223...919d-413861904646"] against its own grammar, and
+// clients copy examples. Strict holds to the grammar.
+func TestAStringMayStandRightBehindItsOperator(t *testing.T) {
+	for _, c := range []struct{ filter, want string }{
+		{`userName eq"a"`, `userName eq "a"`},
+		{`emails[type EQ"work" and value co"@"]`, `emails[type eq "work" and value co "@"]`},
+		{`not (userName sw"a") or title ne ""`, `not (userName sw "a") or title ne ""`},
+	} {
+		f, err := ParseFilter(c.filter)
+		if err != nil || f.String() != c.want {
+			t.Errorf("%s: read as %v, %v, want %s", c.filter, f, err, c.want)
+			continue
+		}
+		if _, err := f.Bind(UserType(), Lenient); err != nil {
+			t.Errorf("%s: lenient: %v", c.filter, err)
+		}
+		if _, err := f.Bind(UserType(), Strict); err == nil || !strings.Contains(err.Error(), "a space stands before the value") {
+			t.Errorf("%s: strict: got %v, want a refusal for want of a space", c.filter, err)
+		}
+	}
+}
+
 func TestFilterErrorsSayWhereAndWhat(t *testing.T) {
 	deep := strings.Repeat("(", 17) + "title pr" + strings.Repeat(")", 17)
 	for _, c := range []struct{ filter, want string }{
@@ -177,7 +200,8 @@ func TestFilterErrorsSayWhereAndWhat(t *testing.T) {
 		{`userName regex "a"`, `character 10: the operator "regex" is not supported: use eq, ne, co, sw, ew, gt, ge, lt, le or pr`},
 		{`eq "a"`, `character 4: found "\"a\"", expected an operator`},
 		{`userName eq`, `character 12: it ends, expected a value`},
-		{`userName eq"a"`, `character 12: found "\"a\"", expected a space before the value`},
+		{`userName eq("a")`, `character 12: found "(", expected a space before the value`},
+		{`userName eq"a`, `character 12: the string that begins here has no closing quote`},
 		{`userName eq 'ann'`, `character 13: found "'ann'", expected a value in double quotes`},
 		{`userName eq “ann”`, `character 13: found "“ann”", expected a value in double quotes`},
 		{`userName eq "é" x`, `character 17: found "x", expected "and", "or" or the end of the filter`},

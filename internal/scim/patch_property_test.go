@@ -13,7 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Every PATCH body that the RFCs print is understood by both profiles.
+// Every PATCH body that the RFCs print is understood by both profiles, but for the
+// one whose path lacks a space that the grammar demands: strict refuses it.
 func TestPatchesOfTheRFCs(t *testing.T) {
 	text, err := os.ReadFile("testdata/rfc-examples.json")
 	if err != nil {
@@ -32,7 +33,7 @@ func TestPatchesOfTheRFCs(t *testing.T) {
 	group := mustParse(t, GroupType(), `{"displayName":"G"}`)
 	understood := 0
 	for _, e := range file.Examples {
-		body := strings.ReplaceAll(string(printed(e.JSON)), ` eq\"`, ` eq \"`) // a space that the grammar demands
+		body := string(printed(e.JSON))
 		if !strings.Contains(body, `"Operations"`) || !strings.Contains(body, patchSchema) || !json.Valid([]byte(body)) {
 			continue
 		}
@@ -44,7 +45,8 @@ func TestPatchesOfTheRFCs(t *testing.T) {
 			rt, r = GroupType(), group
 		}
 		for _, profile := range []Profile{Lenient, Strict} {
-			if _, _, _, err := patched(rt, []byte(body), profile, r); err != nil {
+			refused := profile == Strict && strings.Contains(body, ` eq\"`)
+			if _, _, _, err := patched(rt, []byte(body), profile, r); (err != nil) != refused {
 				t.Errorf("§%s, %s: %v in\n%s", e.Section, profile, err, body)
 			}
 		}

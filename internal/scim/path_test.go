@@ -12,6 +12,7 @@ func TestPathsAreReadAndPrinted(t *testing.T) {
 		{path: `name.familyName`, name: `name.familyName`},
 		{path: `addresses[type eq "work"]`, name: `addresses`, filter: `type eq "work"`},
 		{path: `members[value eq "2819c223"].displayName`, name: `members`, filter: `value eq "2819c223"`, sub: `displayName`},
+		{path: `members[value eq"2819c223...919d-413861904646"]`, name: `members`, filter: `value eq "2819c223...919d-413861904646"`}, // §3.5.2.2
 		// What clients send.
 		{path: `emails[type eq "work" and (primary eq "True")].Value`, name: `emails`, filter: `type eq "work" and primary eq "True"`, sub: `Value`},
 		{path: `phoneNumbers[type eq mobile].value`, name: `phoneNumbers`, filter: `type eq "mobile"`, sub: `value`},
