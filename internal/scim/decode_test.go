@@ -77,6 +77,10 @@ func TestDecodeIsBounded(t *testing.T) {
 		return `{"schemas":["` + GroupSchema + `"],"displayName":"All","members":[` +
 			strings.TrimSuffix(strings.Repeat(`{"value":"7","type":"User"},`, n), ",") + `]}`
 	}
+	groups := func(n int) string { // as a client has read them (Q49)
+		return `{` + someUser + `,"groups":[` +
+			strings.TrimSuffix(strings.Repeat(`{"value":"7","$ref":"https://id.example/Groups/7","display":"Riggers","type":"direct"},`, n), ",") + `]}`
+	}
 	cases := []struct {
 		name, body string
 		rt         *ResourceType
@@ -92,6 +96,9 @@ func TestDecodeIsBounded(t *testing.T) {
 		{"a string of more", `{` + someUser + `,"title":"` + strings.Repeat("x", 64<<10+1) + `"}`, UserType(), "longer"},
 		{"a userName of 1,025 bytes", `{"userName":"` + strings.Repeat("x", 1025) + `"}`, UserType(), "userName is longer"},
 		{"20,000 members", members(20_000), GroupType(), ""},
+		{"600 groups sent back", groups(600), UserType(), ""},
+		{"groups are no excuse", strings.TrimSuffix(groups(600), "}") + unknowns(511) + `}`, UserType(), "too many attributes"},
+		{"groups of something else", `{` + someUser + `,"name":{"groups":[` + strings.Repeat(`{"a":1},`, 600) + `1]}}`, UserType(), "too many attributes"},
 		{"members are no excuse", strings.TrimSuffix(members(1), "}") + unknowns(511) + `}`, GroupType(), "too many attributes"},
 	}
 	for _, c := range cases {

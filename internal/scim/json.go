@@ -16,7 +16,7 @@ const (
 	maxDepth  = 32       // objects and arrays within one another
 	maxString = 64 << 10 // bytes of one string, decoded
 
-	maxNames  = 512  // attributes of one resource, at every level; elements of members do not count
+	maxNames  = 512  // attributes of one resource, at every level; elements of members and groups do not count
 	maxValues = 4096 // values of one resource, likewise
 )
 
@@ -37,15 +37,16 @@ type (
 type jsonReader struct {
 	dec    *jsontext.Decoder
 	budget budget // left
-	exempt string // the name at the top level whose value has membersBudget
+	rows   bool   // members and groups at the top level have rowsBudget
 	open   object // the fields read so far of every object that is not closed yet
 }
 
 // budget is how much a JSON text may hold.
 type budget struct{ names, values int }
 
-// membersBudget is for the members of one group: the limit of the body is tighter.
-var membersBudget = budget{names: 1 << 20, values: 1 << 21}
+// rowsBudget is for the members of a group, and for the groups of a user, which
+// Okta sends back as it has read them: the limit of the body is tighter.
+var rowsBudget = budget{names: 1 << 20, values: 1 << 21}
 
 // parseJSON reads one JSON text with at most that many names and values. The
 // error is an [*Error] with scimType invalidSyntax.
@@ -53,11 +54,11 @@ func parseJSON(text []byte, names, values int) (any, error) {
 	return newJSONReader(text, budget{names, values}).text()
 }
 
-// parseResource is parseJSON for a resource; the members of a group have a
-// budget of their own.
+// parseResource is parseJSON for a resource; the members of a group and the
+// groups of a user have a budget of their own.
 func parseResource(text []byte) (any, error) {
 	r := newJSONReader(text, budget{maxNames, maxValues})
-	r.exempt = "members"
+	r.rows = true
 	return r.text()
 }
 
@@ -141,11 +142,11 @@ func (r *jsonReader) object() (any, error) {
 }
 
 func (r *jsonReader) fieldValue(name string) (any, error) {
-	if r.dec.StackDepth() > 1 || !isName(name, r.exempt) {
+	if !r.rows || r.dec.StackDepth() > 1 || !isName(name, "members") && !isName(name, "groups") {
 		return r.value()
 	}
 	rest := r.budget
-	r.budget = membersBudget
+	r.budget = rowsBudget
 	v, err := r.value()
 	r.budget = rest
 	return v, err
