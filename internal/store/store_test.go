@@ -37,6 +37,12 @@ rules:
     grant: [timesheet.approver]
 `
 
+// ruleGrants is what rules come to.
+var ruleGrants = storetest.Grants{
+	Everyone: "timesheet.viewer",
+	Groups:   map[string]string{"Finance": "timesheet.approver", "Ringling Managers": "timesheet.manager"},
+}
+
 func ringling(t *testing.T) *circus { return ringlingOn(t, storetest.New(t)) }
 
 func ringlingOn(t *testing.T, s *store.Store) *circus {
@@ -108,6 +114,14 @@ func group(name string, members ...store.User) scim.Document {
 		doc.Members = append(doc.Members, scim.Member{Value: u.ID.String()})
 	}
 	return doc
+}
+
+func members(kind scim.MemberOpKind, users ...store.User) []scim.MemberOp {
+	op := scim.MemberOp{Kind: kind}
+	for _, u := range users {
+		op.Members = append(op.Members, scim.Member{Value: u.ID.String()})
+	}
+	return []scim.MemberOp{op}
 }
 
 func set(attribute string, value any) func(scim.Resource) (scim.Resource, []scim.Note, error) {
