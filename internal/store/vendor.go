@@ -14,7 +14,7 @@ import (
 // Vendor is the receiver of what spans tenants, in the name of actor.
 func (s *Store) Vendor(actor string) *registry.Vendor {
 	return registry.New(registry.Kernel{
-		Transact: s.vendorTransact, Name: nameIn, Encrypt: s.seal.Encrypt, Decrypt: s.seal.Decrypt, Local: s.local,
+		Transact: s.vendorTransact, Name: nameIn, Changed: s.woke, Encrypt: s.seal.Encrypt, Decrypt: s.seal.Decrypt, Local: s.local,
 	}, actor)
 }
 

@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,10 +48,15 @@ func (n *NewApplication) check() error {
 	if !clientIDs.MatchString(n.ClientID) {
 		return bad("client id %q: use 3 to 40 lower-case letters, digits and hyphens, beginning with a letter", n.ClientID)
 	}
-	for _, role := range append(n.Roles, n.Privileged...) {
+	seen := map[string]bool{}
+	for _, role := range slices.Concat(n.Roles, n.Privileged) {
 		if !roleNames.MatchString(role) {
 			return bad("role %q: use lower-case letters, digits, dot, hyphen and underscore", role)
 		}
+		if seen[role] {
+			return bad("role %q is named twice", role)
+		}
+		seen[role] = true
 	}
 	for _, uri := range n.RedirectURIs {
 		if err := checkRedirect(uri); err != nil {
@@ -63,6 +70,15 @@ func (n *NewApplication) check() error {
 		n.Audience = n.ClientID
 	}
 	return nil
+}
+
+// roles are the full names of the application's roles, the privileged ones last.
+func (n *NewApplication) roles() []string {
+	var names []string
+	for _, role := range slices.Concat(n.Roles, n.Privileged) {
+		names = append(names, n.ClientID+"."+role)
+	}
+	return names
 }
 
 // checkRedirect allows https, and http on loopback for programs on the
@@ -79,61 +95,68 @@ func checkRedirect(uri string) error {
 }
 
 // AddApplication registers an application, its roles, and whose people may
-// enter. It answers the client secret, the only time it is shown; a public
-// client has none.
+// enter, in one transaction. It answers the client secret, the only time it is
+// shown; a public client has none.
 func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, Application, error) {
 	if err := n.check(); err != nil {
 		return "", Application{}, err
 	}
 	a := Application{
-		ID: newID(), ClientID: n.ClientID, Name: n.Name, Audience: n.Audience, RedirectURIs: n.RedirectURIs,
+		ID: newID(), ClientID: n.ClientID, Name: n.Name, Audience: n.Audience, RedirectURIs: n.RedirectURIs, Tenants: []uuid.UUID{},
 		Public: n.Public, AllowNoRole: n.AllowNoRole, TokenLifetime: 5 * time.Minute, State: "active",
-	}
-	tenants, err := v.named(ctx, n.Tenants)
-	if err != nil {
-		return "", Application{}, err
-	}
-	for _, t := range tenants {
-		a.Tenants = append(a.Tenants, t.ID)
 	}
 	var plain string
 	var hash []byte
 	if !n.Public {
 		plain, hash, _ = secret(ClientPrefix)
 	}
-	err = v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) error { return v.insertApplication(ctx, tx, n, a, hash) })
+	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) (err error) {
+		if a.Tenants, err = named(ctx, tx, n.Tenants); err != nil {
+			return err
+		}
+		if err := insertApplication(ctx, tx, n, a, hash); err != nil {
+			return err
+		}
+		for _, tenant := range a.Tenants {
+			if err := v.allowRoles(ctx, tx, tenant, n.roles(), a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if taken(err) {
 		return "", Application{}, bad("application %q exists already", n.ClientID)
 	}
 	if err != nil {
 		return "", Application{}, err
 	}
-	for _, t := range tenants {
-		if err := v.allowRoles(ctx, t, a, append(n.Roles, n.Privileged...)); err != nil {
-			return "", Application{}, err
-		}
+	for _, tenant := range a.Tenants {
+		v.kernel.Changed(tenant)
 	}
 	return plain, a, nil
 }
 
-func (v *Vendor) named(ctx context.Context, slugs []string) ([]Tenant, error) {
-	tenants := make([]Tenant, 0, len(slugs))
+// named answers the ids of tenants, each once, in the order in which every
+// transaction locks them.
+func named(ctx context.Context, tx pgx.Tx, slugs []string) ([]uuid.UUID, error) {
+	ids := make([]uuid.UUID, 0, len(slugs))
 	for _, slug := range slugs {
-		t, err := v.Tenant(ctx, slug)
-		if err != nil {
+		t, err := tenant(ctx, tx, slug)
+		if errors.Is(err, ErrNotFound) {
 			return nil, bad("tenant %q does not exist", slug)
 		}
-		tenants = append(tenants, t)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, t.ID)
 	}
-	return tenants, nil
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(ids), nil
 }
 
-func (v *Vendor) insertApplication(ctx context.Context, tx pgx.Tx, n NewApplication, a Application, hash []byte) error {
+func insertApplication(ctx context.Context, tx pgx.Tx, n NewApplication, a Application, hash []byte) error {
 	if a.RedirectURIs == nil {
 		a.RedirectURIs = []string{}
-	}
-	if a.Tenants == nil {
-		a.Tenants = []uuid.UUID{}
 	}
 	_, err := tx.Exec(ctx, `
 		insert into applications (id, client_id, name, secret_hash, audience, redirect_uris, tenants, allow_no_role)
@@ -142,9 +165,9 @@ func (v *Vendor) insertApplication(ctx context.Context, tx pgx.Tx, n NewApplicat
 	if err != nil {
 		return err
 	}
-	for i, role := range append(n.Roles, n.Privileged...) {
+	for i, role := range n.roles() {
 		_, err := tx.Exec(ctx, `insert into roles (name, application_id, privileged) values ($1, $2, $3)`,
-			a.ClientID+"."+role, a.ID, i >= len(n.Roles))
+			role, a.ID, i >= len(n.Roles))
 		if err != nil {
 			return err
 		}
@@ -154,20 +177,20 @@ func (v *Vendor) insertApplication(ctx context.Context, tx pgx.Tx, n NewApplicat
 
 // allowRoles lets a tenant grant an application's roles, and records that its
 // people may enter.
-func (v *Vendor) allowRoles(ctx context.Context, t Tenant, a Application, roles []string) error {
-	return v.kernel.Transact(ctx, t.ID, func(tx pgx.Tx) error {
-		for _, role := range roles {
-			_, err := tx.Exec(ctx, `insert into tenant_roles (tenant_id, role) values ($1, $2) on conflict do nothing`,
-				t.ID, a.ClientID+"."+role)
-			if err != nil {
-				return err
-			}
-		}
-		if _, err := tx.Exec(ctx, `update tenants set derivation = derivation + 1 where id = $1`, t.ID); err != nil {
+func (v *Vendor) allowRoles(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, roles []string, a Application) error {
+	if err := v.kernel.Name(ctx, tx, tenant); err != nil {
+		return err
+	}
+	for _, role := range roles {
+		_, err := tx.Exec(ctx, `insert into tenant_roles (tenant_id, role) values ($1, $2)`, tenant, role)
+		if err != nil {
 			return err
 		}
-		return v.record(ctx, tx, t.ID, a.ID, "application.added", a)
-	})
+	}
+	if _, err := tx.Exec(ctx, `update tenants set derivation = derivation + 1 where id = $1`, tenant); err != nil {
+		return err
+	}
+	return v.record(ctx, tx, tenant, a.ID, "application.added", a)
 }
 
 // Applications lists all applications by client id.

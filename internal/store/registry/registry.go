@@ -15,7 +15,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -41,6 +40,8 @@ type Kernel struct {
 	Transact func(ctx context.Context, tenant uuid.UUID, do func(pgx.Tx) error) error
 	// Name names the tenant whose rows the rest of the transaction sees.
 	Name func(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error
+	// Changed says that a transaction which named the tenant is durable.
+	Changed func(tenant uuid.UUID)
 	// Encrypt and Decrypt keep a secret at its place (table, column, row).
 	Encrypt, Decrypt func(secret []byte, place string) ([]byte, error)
 	// Local permits issuers on loopback.
@@ -52,12 +53,11 @@ type Kernel struct {
 type Vendor struct {
 	kernel Kernel
 	actor  string
-	now    func() time.Time
 }
 
 // New returns the Vendor that acts as actor.
 func New(kernel Kernel, actor string) *Vendor {
-	return &Vendor{kernel: kernel, actor: actor, now: time.Now}
+	return &Vendor{kernel: kernel, actor: actor}
 }
 
 // record appends what the vendor did to the tenant's log.
@@ -90,10 +90,4 @@ func secret(kind string) (plain string, hash []byte, shown string) {
 func taken(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "23505"
-}
-
-// refused reports whether err is a value that the schema does not allow.
-func refused(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23514"
 }

@@ -1,0 +1,171 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/registry"
+	"github.com/muster-id/muster/internal/store/storetest"
+)
+
+// remote is a server that does not run with --local.
+func remote(c *store.Config) { c.Local = false }
+
+func TestApplicationsThatAreRefused(t *testing.T) {
+	v := storetest.New(t).Vendor("test")
+	ctx := t.Context()
+	if _, err := v.CreateTenant(ctx, registry.NewTenant{Slug: "ringling"}); err != nil {
+		t.Fatal(err)
+	}
+	for what, test := range map[string]struct {
+		app  registry.NewApplication
+		says string
+	}{
+		"no client id":               {registry.NewApplication{}, "client id"},
+		"a client id in capitals":    {registry.NewApplication{ClientID: "Timesheet"}, "client id"},
+		"a client id with a dot":     {registry.NewApplication{ClientID: "time.sheet"}, "client id"},
+		"a role in capitals":         {registry.NewApplication{ClientID: "timesheet", Roles: []string{"Viewer"}}, "role"},
+		"a role with a space":        {registry.NewApplication{ClientID: "timesheet", Privileged: []string{"a b"}}, "role"},
+		"an empty role":              {registry.NewApplication{ClientID: "timesheet", Roles: []string{""}}, "role"},
+		"a role named twice":         {registry.NewApplication{ClientID: "timesheet", Roles: []string{"viewer", "viewer"}}, "twice"},
+		"a role privileged and not":  {registry.NewApplication{ClientID: "timesheet", Roles: []string{"viewer"}, Privileged: []string{"viewer"}}, "twice"},
+		"a tenant that is not there": {registry.NewApplication{ClientID: "timesheet", Roles: []string{"viewer"}, Tenants: []string{"ringling", "cirque"}}, "does not exist"},
+	} {
+		secret, _, err := v.AddApplication(ctx, test.app)
+		refusedFor(t, what, err, test.says)
+		if secret != "" {
+			t.Errorf("%s: a secret was given out", what)
+		}
+	}
+	if list, err := v.Applications(ctx); err != nil || len(list) != 0 {
+		t.Errorf("got %v %v, want no application", list, err)
+	}
+	app := registry.NewApplication{ClientID: "timesheet", Roles: []string{"viewer"}, Tenants: []string{"ringling"}}
+	if _, _, err := v.AddApplication(ctx, app); err != nil {
+		t.Errorf("something of what was refused was kept: %v", err)
+	}
+}
+
+func TestRedirectURIs(t *testing.T) {
+	v := storetest.New(t).Vendor("test")
+	n := 0
+	for uri, good := range map[string]bool{
+		"https://timesheet.example/callback":       true,
+		"https://timesheet.example:8443/cb?a=b":    true,
+		"http://localhost:3000/cb":                 true,
+		"http://127.0.0.1/cb":                      true,
+		"http://[::1]:8080/cb":                     true,
+		"":                                         false,
+		"/cb":                                      false,
+		"timesheet.example/cb":                     false,
+		"http://timesheet.example/cb":              false,
+		"http://localhost.evil.example/cb":         false,
+		"http://127.0.0.1.evil.example/cb":         false,
+		"http://10.0.0.1/cb":                       false,
+		"javascript:alert(1)":                      false,
+		"data:text/html,x":                         false,
+		"custom://timesheet.example/cb":            false,
+		"https:///cb":                              false,
+		"https://user@timesheet.example/cb":        false,
+		"https://timesheet.example/cb#":            false,
+		"https://timesheet.example/cb#x":           false,
+		"https://*.timesheet.example/cb":           false,
+		"https://timesheet.example/*":              false,
+		"https://timesheet.example\\@evil.example": false,
+		"https://timesheet.example/c b":            false,
+		"https://timesheet.example/cb\r\nX: y":     false,
+	} {
+		n++
+		app := registry.NewApplication{ClientID: fmt.Sprintf("app-%d", n), RedirectURIs: []string{"https://good.example/cb", uri}}
+		_, a, err := v.AddApplication(t.Context(), app)
+		if good && (err != nil || !slices.Equal(a.RedirectURIs, app.RedirectURIs)) {
+			t.Errorf("%q: got %v %v, want it kept to the letter", uri, a.RedirectURIs, err)
+		}
+		if !good {
+			refusedFor(t, uri, err, "redirect URI")
+		}
+	}
+}
+
+// An application is registered whole or not at all, and a tenant that is named
+// twice is served once.
+func TestAnApplicationIsRegisteredWhole(t *testing.T) {
+	s := storetest.New(t)
+	v := s.Vendor("test")
+	ctx := t.Context()
+	ids := map[string]uuid.UUID{}
+	for _, slug := range []string{"ringling", "cirque"} {
+		tenant, err := v.CreateTenant(ctx, registry.NewTenant{Slug: slug})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[slug] = tenant.ID
+	}
+	app := registry.NewApplication{ClientID: "timesheet", Tenants: []string{"cirque", "ringling", "cirque"}, Roles: []string{"viewer"}, Privileged: []string{"owner"}}
+	secret, a, err := v.AddApplication(ctx, app)
+	if err != nil || !strings.HasPrefix(secret, registry.ClientPrefix) || len(a.Tenants) != 2 {
+		t.Fatalf("got %+v %v, want two tenants and a secret", a, err)
+	}
+	_, _, err = v.AddApplication(ctx, app)
+	refusedFor(t, "the same client id", err, "exists already")
+	found, err := v.Application(ctx, "timesheet")
+	if err != nil || found.ID != a.ID || !slices.Contains(found.Tenants, ids["cirque"]) || !slices.Contains(found.Tenants, ids["ringling"]) {
+		t.Errorf("found %+v %v, want what was registered", found, err)
+	}
+	for _, slug := range []string{"ringling", "cirque"} {
+		dir, err := s.Admin(ctx, slug, "test", store.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, issues, err := dir.CheckRules(ctx, []byte("version: 1\ngroupRoles:\n  - id: \"0193a5b0-0000-7000-8000-000000000000\"\n    grant: [timesheet.owner, timesheet.viewer]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, issue := range issues {
+			if strings.Contains(issue.Message, "timesheet.") {
+				t.Errorf("%s may not grant the application's roles: %+v", slug, issue)
+			}
+		}
+	}
+}
+
+// Applications that are registered at once for the same tenants, named in
+// different order, do not wait for one another in a circle.
+func TestApplicationsAreRegisteredAtOnce(t *testing.T) {
+	v := storetest.New(t).Vendor("test")
+	slugs := []string{"aaa", "bbb", "ccc", "ddd"}
+	for _, slug := range slugs {
+		if _, err := v.CreateTenant(t.Context(), registry.NewTenant{Slug: slug}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range 12 {
+		order := slices.Clone(slugs)
+		if i%2 == 1 {
+			slices.Reverse(order)
+		}
+		wg.Go(func() {
+			_, _, err := v.AddApplication(context.Background(), registry.NewApplication{ClientID: fmt.Sprintf("app-%d", i), Tenants: order, Roles: []string{"viewer"}})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAnUnknownApplicationIsNotFound(t *testing.T) {
+	v := storetest.New(t).Vendor("test")
+	if _, err := v.Application(t.Context(), "nobody"); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("got %v, want not found", err)
+	}
+}
