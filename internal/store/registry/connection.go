@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -33,8 +34,19 @@ var defaults = map[string]string{"entra": "oid", "okta": "sub", "generic": "sub"
 
 var names = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,38}$`)
 
-// weakClaims name a person by something that is reassigned.
-var weakClaims = map[string]bool{"email": true, "upn": true, "preferred_username": true, "unique_name": true, "name": true, "nickname": true}
+// weakClaims name a person by something that is reassigned, or that the person
+// can change.
+var weakClaims = setOf("email", "emails", "mail", "email_verified", "verified_primary_email", "verified_secondary_email", "upn",
+	"userprincipalname", "preferred_username", "unique_name", "username", "user_name", "login", "mailnickname", "samaccountname",
+	"name", "given_name", "family_name", "nickname", "phone_number")
+
+func setOf(names ...string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
 
 // Check refuses a connection on which the wrong person could enter: a join by
 // a claim that is reassigned, a multi-tenant issuer, an address that is not a
@@ -66,37 +78,46 @@ func (c *Connection) Check(local bool) error {
 	return checkIssuer(c.Issuer, local)
 }
 
+// hostNames end in a label that begins with a letter: what ends in a number is
+// an IPv4 address to one reader or another.
+var hostNames = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]*[a-z0-9])?\.)*[a-z]([a-z0-9-]*[a-z0-9])?$`)
+
 func checkIssuer(issuer string, local bool) error {
 	u, err := url.Parse(issuer)
 	if err != nil || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Hostname() == "" {
 		return bad("issuer %q: use an https URL without user, query or fragment", issuer)
 	}
 	host := strings.ToLower(u.Hostname())
-	ip := net.ParseIP(host)
-	if loopback(host, ip) {
-		if !local {
-			return bad("issuer %q is on loopback: only a server that runs with --local accepts that", issuer)
-		}
-		return nil
-	}
+	onLoopback := loopback(host, net.ParseIP(host))
 	switch {
+	case onLoopback && !local:
+		return bad("issuer %q is on loopback: only a server that runs with --local accepts that", issuer)
+	case onLoopback && (u.Scheme == "http" || u.Scheme == "https"):
+		return nil
 	case u.Scheme != "https":
 		return bad("issuer %q: use https", issuer)
-	case ip != nil:
+	case !hostNames.MatchString(host):
 		return bad("issuer %q: use a host name, not an address", issuer)
-	case host == "login.microsoftonline.com" && multiTenant(u.Path):
+	case entraHosts[host] && multiTenant(u.Path):
 		return bad("issuer %q serves every Entra tenant: use the tenant's own, https://login.microsoftonline.com/{tenant id}/v2.0", issuer)
 	}
 	return nil
 }
 
 func loopback(host string, ip net.IP) bool {
+	host = strings.TrimSuffix(host, ".")
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
+// entraHosts are where Entra signs people in: worldwide and its national clouds.
+var entraHosts = setOf("login.microsoftonline.com", "login.windows.net", "sts.windows.net", "login.microsoftonline.us",
+	"login.partner.microsoftonline.cn", "login.chinacloudapi.cn")
+
+// multiTenant reports whether the path names no tenant of Entra's: the last is
+// that of personal accounts.
 func multiTenant(path string) bool {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return first == "common" || first == "organizations" || first == "consumers"
+	first, _, _ := strings.Cut(strings.TrimLeft(strings.ToLower(path), "/"), "/")
+	return slices.Contains([]string{"", "common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad"}, first)
 }
 
 // OnLoopback reports whether the connection's issuer is on this machine.

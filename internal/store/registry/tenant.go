@@ -31,6 +31,9 @@ type NewTenant struct {
 // reserved slugs would be mistaken for something else in an address.
 var reserved = []string{"www", "api", "admin", "login", "auth", "scim", "static", "muster", "localhost", "default"}
 
+// domains are what follows the @ of an e-mail address.
+var domains = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
 var slugs = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$`)
 
 // CreateTenant adds a tenant. Slugs are never reused.
@@ -41,6 +44,13 @@ func (v *Vendor) CreateTenant(ctx context.Context, n NewTenant) (Tenant, error) 
 	if n.Name == "" {
 		n.Name = n.Slug
 	}
+	n.Domains = slices.Clone(n.Domains)
+	for i, domain := range n.Domains {
+		n.Domains[i] = strings.ToLower(domain)
+		if !domains.MatchString(n.Domains[i]) {
+			return Tenant{}, bad("domain %q: use a host name in ASCII, such as example.com", domain)
+		}
+	}
 	t := Tenant{ID: newID(), Slug: n.Slug, Name: n.Name, State: "active"}
 	err := v.kernel.Transact(ctx, t.ID, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `insert into tenants (id, slug, name) values ($1, $2, $3) returning created_at`,
@@ -49,7 +59,7 @@ func (v *Vendor) CreateTenant(ctx context.Context, n NewTenant) (Tenant, error) 
 			return err
 		}
 		for _, domain := range n.Domains {
-			_, err := tx.Exec(ctx, `insert into tenant_domains (domain, tenant_id, verified_at) values (lower($1), $2, now())`, domain, t.ID)
+			_, err := tx.Exec(ctx, `insert into tenant_domains (domain, tenant_id, verified_at) values ($1, $2, now())`, domain, t.ID)
 			if err != nil {
 				return err
 			}
