@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
@@ -53,7 +55,7 @@ func TestScripts(t *testing.T) {
 					return writeSecret(key, newKey()+"\n")
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits": exits, "remember": remember, "wait-for": waitFor, "mode": mode,
+					"exits": exits, "remember": remember, "wait-for": waitFor, "mode": mode, "delete": deleteResource, "sql": runSQL,
 				},
 			})
 		})
@@ -137,6 +139,37 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not answer 200", args[0])
+}
+
+// deleteResource deletes a resource as a provisioning client: delete URL token
+func deleteResource(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: delete URL token")
+	}
+	request, err := http.NewRequest(http.MethodDelete, args[0], nil)
+	ts.Check(err)
+	request.Header.Set("Authorization", "Bearer "+args[1])
+	response, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	response.Body.Close()
+	if response.StatusCode != http.StatusNoContent {
+		ts.Fatalf("DELETE %s: %s, want 204", args[0], response.Status)
+	}
+}
+
+// runSQL does what somebody with the owner's role could do: sql URL statement ...
+func runSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: sql URL statement ...")
+	}
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, args[0])
+	ts.Check(err)
+	defer conn.Close(ctx)
+	for _, statement := range args[1:] {
+		_, err := conn.Exec(ctx, statement)
+		ts.Check(err)
+	}
 }
 
 // mode fails unless the file has the mode: mode 0600 file
