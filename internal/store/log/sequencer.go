@@ -21,7 +21,8 @@ type Pass struct {
 //
 // It does not wait for running transactions: as one process gives the numbers
 // after the commits, a reader of seq cannot skip one. The oldest running
-// transaction only bounds the scan.
+// transaction only bounds the scan. That bound never falls: another sequencer
+// may have moved it after this one's snapshot was taken.
 func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 	_, err := tx.Exec(ctx, `insert into sequencers (tenant_id) values ($1) on conflict do nothing`, tenant)
 	if err != nil {
@@ -30,7 +31,7 @@ func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 	var p Pass
 	var low, top int64
 	err = tx.QueryRow(ctx, `
-		select horizon::text, low, top, pg_snapshot_xmin(pg_current_snapshot())::text
+		select horizon::text, low, top, greatest(horizon, pg_snapshot_xmin(pg_current_snapshot()))::text
 		from sequencers where tenant_id = $1 for update skip locked`, tenant).Scan(&p.From, &low, &top, &p.Next)
 	if err == pgx.ErrNoRows {
 		return Pass{}, nil
