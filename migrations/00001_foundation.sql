@@ -353,13 +353,17 @@ end $$;
 -- enter is the first statement of a SCIM client's transaction: it names tenant
 -- and connection for row-level security, verifies the credential, and answers
 -- the tenant's derivation counter. With `expected` it also fails where the
--- caller's rules are not the current ones (MU409). MU401: not authenticated.
+-- caller's rules are not the current ones (MU409), and holds them: no rules are
+-- published until the transaction ends. MU401: not authenticated.
 -- +goose StatementBegin
 create function enter(tenant uuid, connection uuid, credential uuid, expected bigint) returns bigint
 language plpgsql as $$
 declare found_derivation bigint;
 begin
 	perform set_config('muster.tenant', tenant::text, true), set_config('muster.connection', connection::text, true);
+	if expected is not null then
+		perform pg_advisory_xact_lock_shared(hashtextextended('rules ' || tenant::text, 0));
+	end if;
 	select t.derivation into found_derivation
 	from tenants t
 	join connections c on c.tenant_id = t.id
@@ -377,12 +381,14 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- expect fails (MU409) where the caller's rules are not the tenant's current ones.
+-- expect fails (MU409) where the caller's rules are not the tenant's current
+-- ones, and holds them as enter does.
 -- +goose StatementBegin
 create function expect(tenant uuid, expected bigint) returns void
 language plpgsql as $$
 declare found_derivation bigint;
 begin
+	perform pg_advisory_xact_lock_shared(hashtextextended('rules ' || tenant::text, 0));
 	select derivation into found_derivation from tenants where id = tenant;
 	if found_derivation is distinct from expected then
 		raise exception 'derivation is %', found_derivation using errcode = 'MU409';

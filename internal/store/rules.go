@@ -80,8 +80,9 @@ func (dir *Directory) PublishRules(ctx context.Context, source []byte) (RuleSetV
 	v := RuleSetVersion{Actor: dir.actor, Source: string(source)}
 	err = dir.store.transact(ctx, func(tx *transaction) error {
 		err := tx.open(func(b *pgx.Batch) {
-			dir.enterCurrent(b)
+			// Waits for every change that was derived by the rules of before.
 			b.Queue(`select pg_advisory_xact_lock(hashtextextended('rules ' || $1::text, 0))`, dir.tenant.String())
+			dir.enterCurrent(b)
 			b.Queue(`select coalesce(max(version), 0) + 1 from rule_sets where tenant_id = $1`, dir.tenant).
 				QueryRow(func(row pgx.Row) error { return row.Scan(&v.Version) })
 		})

@@ -187,7 +187,7 @@ func (v *Vendor) allowRoles(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, ro
 			return err
 		}
 	}
-	if _, err := tx.Exec(ctx, `update tenants set derivation = derivation + 1 where id = $1`, tenant); err != nil {
+	if err := raiseDerivation(ctx, tx, tenant); err != nil {
 		return err
 	}
 	return v.record(ctx, tx, tenant, a.ID, "application.added", a)

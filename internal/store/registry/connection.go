@@ -196,7 +196,7 @@ func (v *Vendor) saveConnection(ctx context.Context, tx pgx.Tx, t Tenant, before
 		return err
 	}
 	// The profile is part of what servers keep by derivation counter.
-	if _, err := tx.Exec(ctx, `update tenants set derivation = derivation + 1 where id = $1`, t.ID); err != nil {
+	if err := raiseDerivation(ctx, tx, t.ID); err != nil {
 		return err
 	}
 	return v.record(ctx, tx, t.ID, c.ID, "connection.changed", c)

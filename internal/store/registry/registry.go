@@ -60,8 +60,12 @@ func New(kernel Kernel, actor string) *Vendor {
 	return &Vendor{kernel: kernel, actor: actor}
 }
 
-// record appends what the vendor did to the tenant's log.
+// record appends what the vendor did to the tenant's log. Nothing is done in
+// nobody's name.
 func (v *Vendor) record(ctx context.Context, tx pgx.Tx, tenant, subject uuid.UUID, kind string, body any) error {
+	if v.actor == "" {
+		return bad("say who acts: the log names somebody for every change")
+	}
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -71,6 +75,16 @@ func (v *Vendor) record(ctx context.Context, tx pgx.Tx, tenant, subject uuid.UUI
 		Tenant: tenant, Subject: subject, Kind: kind, Actor: v.actor, Request: newID(), Body: text,
 	})
 	return tx.SendBatch(ctx, b).Close()
+}
+
+// raiseDerivation makes every assignment of the tenant stale. It waits for the
+// changes that were derived by the counter of before: none may end after it.
+func raiseDerivation(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
+	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('rules ' || $1::text, 0))`, tenant.String())
+	if err == nil {
+		_, err = tx.Exec(ctx, `update tenants set derivation = derivation + 1 where id = $1`, tenant)
+	}
+	return err
 }
 
 // newID returns a UUIDv7: ids sort by the time they were made.
