@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -21,40 +20,23 @@ func body(n int64) string {
 		`"meta":{"resourceType":"User"}}`, n, n, n, n, n, n, n)
 }
 
-// serial numbers people over all cells of a run.
-type serial struct{ atomic.Int64 }
-
+// create adds people, each with an e-mail, two roles and their causes.
 func create(ctx context.Context, w *world) error {
-	var next serial
 	for _, clients := range []int{1, 8, 32} {
-		raw, err := w.measure(ctx, clients, func(int) (func() error, error) {
-			return func() error { return w.rawCreate(ctx, next.Add(1)) }, nil
+		_, err := w.cell(ctx, "create: raw, users row alone", clients, nil, func() error { return w.rawRow(ctx, w.next.Add(1)) })
+		if err != nil {
+			return err
+		}
+		raw, err := w.cell(ctx, "create: raw, same rows", clients, nil, func() error { return w.rawCreate(ctx, w.next.Add(1)) })
+		if err != nil {
+			return err
+		}
+		err = w.scimCell(ctx, "create", clients, &raw, func(c *client) error {
+			return c.expect(201, "POST", "/t/bench/scim/v2/Users", body(w.next.Add(1)))
 		})
 		if err != nil {
 			return err
 		}
-		raw.print("create: raw, same rows", clients, nil)
-		row, err := w.measure(ctx, clients, func(int) (func() error, error) {
-			return func() error { return w.rawRow(ctx, next.Add(1)) }, nil
-		})
-		if err != nil {
-			return err
-		}
-		row.print("create: raw, users row alone", clients, nil)
-		ours, err := w.measure(ctx, clients, func(int) (func() error, error) {
-			c, err := w.scim()
-			return func() error {
-				status, err := c.do("POST", "/t/bench/scim/v2/Users", body(next.Add(1)))
-				if err == nil && status != 201 {
-					err = fmt.Errorf("create: %d %s", status, c.body)
-				}
-				return err
-			}, err
-		})
-		if err != nil {
-			return err
-		}
-		ours.print("create", clients, &raw)
 	}
 	return nil
 }

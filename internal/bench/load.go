@@ -87,50 +87,67 @@ func (r result) percentile(p float64) time.Duration {
 	return r.latencies[min(int(p*float64(len(r.latencies))), len(r.latencies)-1)]
 }
 
-// measure runs `clients` loops for the length of a cell. make prepares one
-// loop and answers what it repeats.
+// measure runs clients loops for the length of a cell. prepare makes one loop
+// and answers what it repeats.
 func (w *world) measure(ctx context.Context, clients int, prepare func(i int) (func() error, error)) (result, error) {
-	loops := make([]func() error, clients)
+	return w.measureTurns(ctx, clients, func(i int) (func() error, func(), error) {
+		do, err := prepare(i)
+		return do, func() {}, err
+	})
+}
+
+// measureTurns is measure with something to wait for before each turn, which
+// does not count.
+func (w *world) measureTurns(ctx context.Context, clients int, prepare func(i int) (do func() error, wait func(), err error)) (result, error) {
+	loops := make([]loop, clients)
 	for i := range loops {
-		loop, err := prepare(i)
+		do, wait, err := prepare(i)
 		if err != nil {
 			return result{}, err
 		}
-		if err := loop(); err != nil { // connect and prepare statements before the clock starts
+		if err := do(); err != nil { // connect and prepare statements before the clock starts
 			return result{}, err
 		}
-		loops[i] = loop
+		loops[i] = loop{do: do, wait: wait}
 	}
 	before, err := w.usage()
 	if err != nil {
 		return result{}, err
 	}
 	begun := time.Now()
-	deadline := begun.Add(w.cell)
-	results := make([]result, clients)
-	errs := make([]error, clients)
 	var wg sync.WaitGroup
-	for i, loop := range loops {
-		wg.Go(func() {
-			for at := time.Now(); at.Before(deadline) && ctx.Err() == nil; {
-				if errs[i] = loop(); errs[i] != nil {
-					return
-				}
-				now := time.Now()
-				results[i].latencies = append(results[i].latencies, now.Sub(at))
-				at = now
-			}
-		})
+	for i := range loops {
+		wg.Go(func() { loops[i].run(ctx, begun.Add(w.length)) })
 	}
 	wg.Wait()
 	total := result{took: time.Since(begun)}
 	after, err := w.usage()
 	total.used = after.minus(before)
-	for _, r := range results {
-		total.latencies = append(total.latencies, r.latencies...)
+	for _, l := range loops {
+		total.latencies = append(total.latencies, l.latencies...)
+		err = errors.Join(err, l.err)
 	}
 	total.n = len(total.latencies)
-	return total, errors.Join(append(errs, err, ctx.Err())...)
+	return total, errors.Join(err, ctx.Err())
+}
+
+// A loop is one client that repeats one thing.
+type loop struct {
+	do        func() error
+	wait      func()
+	latencies []time.Duration
+	err       error
+}
+
+func (l *loop) run(ctx context.Context, deadline time.Time) {
+	for time.Now().Before(deadline) && ctx.Err() == nil {
+		l.wait()
+		begun := time.Now()
+		if l.err = l.do(); l.err != nil {
+			return
+		}
+		l.latencies = append(l.latencies, time.Since(begun))
+	}
 }
 
 const header = "scenario                         clients      /s   p50 ms   p99 ms   server  database    load   cpu-ms   to raw"

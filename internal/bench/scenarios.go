@@ -1,8 +1,227 @@
 package main
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
 
-func lookUp(ctx context.Context, w *world) error { return nil }
-func patch(ctx context.Context, w *world) error  { return nil }
-func member(ctx context.Context, w *world) error { return nil }
-func check(ctx context.Context, w *world) error  { return nil }
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+const crowd = 5000 // people to look up, patch and check
+
+// lookUp finds people by userName, as every directory does before it creates.
+func lookUp(ctx context.Context, w *world) error {
+	_, numbers, err := w.people(ctx, crowd)
+	if err != nil {
+		return err
+	}
+	for _, clients := range []int{1, 8, 32} {
+		raw, err := w.cell(ctx, "look-up: raw", clients, nil, func() error {
+			b := &pgx.Batch{}
+			b.Queue(`select id, resource, version, created_at, modified_at from users
+				where tenant_id = $1 and connection_id = $2 and user_name_key = $3 and deleted_at is null`,
+				w.tenant.ID, w.conn.ID, fmt.Sprintf("person.%d@bench.example", numbers[rand.IntN(crowd)]))
+			return w.raw.SendBatch(ctx, b).Close()
+		})
+		if err != nil {
+			return err
+		}
+		err = w.scimCell(ctx, "look-up", clients, &raw, func(c *client) error {
+			filter := fmt.Sprintf(`userName eq "person.%d@bench.example"`, numbers[rand.IntN(crowd)])
+			return c.expect(200, "GET", "/t/bench/scim/v2/Users?filter="+url.QueryEscape(filter)+"&startIndex=1&count=100", "")
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patch switches people off and on, as Entra does.
+func patch(ctx context.Context, w *world) error {
+	ids, _, err := w.people(ctx, crowd)
+	if err != nil {
+		return err
+	}
+	others, _, err := w.people(ctx, crowd) // whom raw overwrites
+	if err != nil {
+		return err
+	}
+	for _, clients := range []int{1, 8, 32} {
+		_, err := w.cell(ctx, "patch: raw, users row alone", clients, nil, func() error {
+			b := &pgx.Batch{}
+			w.queueSwitch(b, others)
+			return w.raw.SendBatch(ctx, b).Close()
+		})
+		if err != nil {
+			return err
+		}
+		raw, err := w.cell(ctx, "patch: raw, same rows", clients, nil, func() error { return w.rawPatch(ctx, others) })
+		if err != nil {
+			return err
+		}
+		err = w.scimCell(ctx, "patch active", clients, &raw, func(c *client) error {
+			value := "False"
+			if rand.IntN(2) == 0 {
+				value = "True"
+			}
+			return c.expect(200, "PATCH", "/t/bench/scim/v2/Users/"+ids[rand.IntN(crowd)],
+				`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"`+value+`"}]}`)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) queueSwitch(b *pgx.Batch, ids []string) {
+	b.Queue(`update users set active = not active, epoch = epoch + 1, version = version + 1, modified_at = now(), resource = $3, search = $4
+		where tenant_id = $1 and id = $2`, w.tenant.ID, ids[rand.IntN(len(ids))], body(1), body(1))
+}
+
+// rawPatch writes the rows of a deactivation: user, change, the end of two
+// assignments, the end of sessions and the request.
+func (w *world) rawPatch(ctx context.Context, ids []string) error {
+	b := &pgx.Batch{}
+	id, request := ids[rand.IntN(len(ids))], uuid.Must(uuid.NewV7())
+	w.queueSwitch(b, ids)
+	b.Queue(`update sessions set ended_at = now() where tenant_id = $1 and user_id = $2 and ended_at is null`, w.tenant.ID, id)
+	b.Queue(`insert into changes (tenant_id, connection_id, subject, kind, subject_version, actor, request_id, body, digest)
+		values ($1, $2, $3, 'user.updated', 2, 'raw', $4, '{"active":{"old":true,"new":false}}', $5)`, w.tenant.ID, w.conn.ID, id, request, make([]byte, 32))
+	b.Queue(`insert into assignments (tenant_id, connection_id, user_id, role, rule, facts, rule_set, from_change)
+		select $1, $2, $3, unnest($4::text[]), 'rule', '["everyone"]', 1, currval('change_n')`,
+		w.tenant.ID, w.conn.ID, id, []string{"timesheet.viewer", "timesheet.approver"})
+	b.Queue(`insert into provisioning_requests (tenant_id, id, connection_id, method, path, status) values ($1, $2, $3, 'PATCH', '/Users', 200)`,
+		w.tenant.ID, request, w.conn.ID)
+	return w.raw.SendBatch(ctx, b).Close()
+}
+
+// member adds people to one group: 1 client beside 32, an empty group beside
+// one of 100,000.
+func member(ctx context.Context, w *world) error {
+	ids, _, err := w.people(ctx, crowd)
+	if err != nil {
+		return err
+	}
+	for _, size := range []int{0, 100_000} {
+		for _, clients := range []int{1, 32} {
+			group, err := w.group(ctx, size)
+			if err != nil {
+				return err
+			}
+			raw, err := w.cell(ctx, fmt.Sprintf("member: raw, group of %d", size), clients, nil, func() error { return w.rawMember(ctx, ids) })
+			if err != nil {
+				return err
+			}
+			taken := make(chan string, len(ids))
+			for _, id := range ids {
+				taken <- id
+			}
+			err = w.scimCell(ctx, fmt.Sprintf("member add, group of %d", size), clients, &raw, func(c *client) error {
+				id := <-taken
+				err := c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group,
+					`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Add","path":"members","value":[{"$ref":null,"value":"`+id+`"}]}]}`)
+				if len(taken) == 0 { // the cell has used everybody: take them out and go on
+					err = refill(c, group, ids, taken)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func refill(c *client, group string, ids []string, taken chan<- string) error {
+	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Remove","path":"members","value":[`
+	for i, id := range ids {
+		if i > 0 {
+			body += ","
+		}
+		body += `{"value":"` + id + `"}`
+	}
+	err := c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group, body+`]}]}`)
+	for _, id := range ids {
+		select {
+		case taken <- id:
+		default:
+		}
+	}
+	return err
+}
+
+// group makes a group that a rule reads. Its many members are rows of people
+// made beforehand by SQL: what is measured is the next one.
+func (w *world) group(ctx context.Context, size int) (string, error) {
+	c, err := w.scim()
+	if err != nil {
+		return "", err
+	}
+	n := w.next.Add(1)
+	id, err := w.createOne(c, "/t/bench/scim/v2/Groups", fmt.Sprintf(`{"displayName":"Crew %d","members":[]}`, n))
+	if err != nil || size == 0 {
+		return id, err
+	}
+	_, err = w.raw.Exec(ctx, `
+		with made as (
+			insert into users (tenant_id, connection_id, id, user_name_key, active, resource, search)
+			select $1, $2, gen_random_uuid(), 'crowd.' || $4::bigint || '.' || i, true, '{}', '{}' from generate_series(1, $5::int) i returning id
+		)
+		insert into memberships (tenant_id, connection_id, group_id, member_user) select $1, $2, $3, id from made`,
+		w.tenant.ID, w.conn.ID, id, n, size)
+	if err != nil {
+		return "", err
+	}
+	return id, w.settle(ctx)
+}
+
+// rawMember writes the rows of a member add under the group's shared lock.
+func (w *world) rawMember(ctx context.Context, ids []string) error {
+	b := &pgx.Batch{}
+	group, request := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
+	id := ids[rand.IntN(len(ids))]
+	b.Queue(`select pg_advisory_xact_lock_shared(42)`)
+	b.Queue(`select id from users where tenant_id = $1 and id = $2 for no key update`, w.tenant.ID, id)
+	b.Queue(`insert into memberships (tenant_id, connection_id, group_id, member_user) values ($1, $2, $3, $4)`, w.tenant.ID, w.conn.ID, group, id)
+	b.Queue(`insert into changes (tenant_id, connection_id, subject, kind, actor, request_id, body, digest)
+		values ($1, $2, $3, 'group.members', 'raw', $4, $5, $6)`, w.tenant.ID, w.conn.ID, group, request, `{"added":["`+id+`"]}`, make([]byte, 32))
+	b.Queue(`insert into provisioning_requests (tenant_id, id, connection_id, method, path, status) values ($1, $2, $3, 'PATCH', '/Groups', 204)`,
+		w.tenant.ID, request, w.conn.ID)
+	return w.raw.SendBatch(ctx, b).Close()
+}
+
+// check asks whether people may enter.
+func check(ctx context.Context, w *world) error {
+	ids, _, err := w.people(ctx, crowd)
+	if err != nil {
+		return err
+	}
+	for _, clients := range []int{1, 8, 32} {
+		raw, err := w.cell(ctx, "check: raw", clients, nil, func() error {
+			b := &pgx.Batch{}
+			b.Queue(`select u.active, u.locked, t.state, c.state, array(select role from assignments a where a.tenant_id = u.tenant_id and a.user_id = u.id and a.until_change is null)
+				from users u join tenants t on t.id = u.tenant_id join connections c on c.tenant_id = u.tenant_id and c.id = u.connection_id
+				where u.tenant_id = $1 and u.id = $2`, w.tenant.ID, ids[rand.IntN(crowd)])
+			return w.raw.SendBatch(ctx, b).Close()
+		})
+		if err != nil {
+			return err
+		}
+		if err := w.appCell(ctx, "check", clients, &raw, w.checkOne(ids)); err != nil {
+			return err
+		}
+	}
+	return w.paced(ctx, "check, 500 a second", 8, 500, w.checkOne(ids))
+}
+
+func (w *world) checkOne(ids []string) func(c *client) error {
+	return func(c *client) error {
+		return c.expect(200, "POST", "/t/bench/check", `{"user":"`+ids[rand.IntN(len(ids))]+`"}`)
+	}
+}

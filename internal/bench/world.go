@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,8 +26,9 @@ import (
 
 // A world is a cluster with fsync on, a server process and what both need.
 type world struct {
-	cell    time.Duration
-	profile string // file for the server's CPU profile; empty: none
+	length  time.Duration // of a cell
+	next    atomic.Int64  // numbers people over all cells of a run
+	profile string        // file for the server's CPU profile; empty: none
 	dir     string
 	cluster *localpg.Cluster
 	url     string // of the database, for the server's role
@@ -44,12 +46,12 @@ var key = []byte("a key-encryption key for bench..")
 
 const database = "bench"
 
-func newWorld(ctx context.Context, cell time.Duration, profile string) (*world, error) {
+func newWorld(ctx context.Context, length time.Duration, profile string) (*world, error) {
 	dir, err := os.MkdirTemp("/tmp", "muster-bench-")
 	if err != nil {
 		return nil, err
 	}
-	w := &world{cell: cell, dir: dir, profile: profile}
+	w := &world{length: length, dir: dir, profile: profile}
 	if err := w.start(ctx); err != nil {
 		w.close()
 		return nil, err
@@ -131,6 +133,14 @@ func (w *world) openRaw(ctx context.Context) (*pgxpool.Pool, error) {
 		return err
 	}
 	return pgxpool.NewWithConfig(ctx, config)
+}
+
+// settle is what autovacuum does a minute later: statistics, and plans that
+// know them.
+func (w *world) settle(ctx context.Context) error {
+	_, err := w.cluster.Psql(ctx, database, "vacuum analyze")
+	w.raw.Reset()
+	return err
 }
 
 // spawn starts the server as a process of its own.

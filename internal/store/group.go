@@ -36,12 +36,14 @@ type Member struct {
 
 // The version of a group is a base and the number of its newer changes, so
 // that members do not wait for one another on a counter (design §5).
-const groupColumns = `g.id, g.connection_id, g.display_name, coalesce(g.external_id, ''), g.created_at, g.modified_at,
-	g.version + (select count(*) from changes c where c.tenant_id = g.tenant_id and c.subject = g.id and c.xid >= g.folded),
-	g.resource`
+const groupVersion = `g.version + (select count(*) from changes c where c.tenant_id = g.tenant_id and c.subject = g.id and c.xid >= g.folded)`
 
-func (g *Group) scan(row pgx.Row) error {
-	return row.Scan(&g.ID, &g.Connection, &g.Name, &g.ExternalID, &g.Created, &g.Modified, &g.Version, &g.JSON)
+const groupColumns = `g.id, g.connection_id, g.display_name, coalesce(g.external_id, ''), g.created_at, g.modified_at, g.resource, ` + groupVersion
+
+func (g *Group) scan(row pgx.Row) error { return row.Scan(g.targets()...) }
+
+func (g *Group) targets() []any {
+	return []any{&g.ID, &g.Connection, &g.Name, &g.ExternalID, &g.Created, &g.Modified, &g.JSON, &g.Version}
 }
 
 // Group reads a living group, in one round trip.
@@ -150,6 +152,7 @@ func (dir *Directory) createWithMembers(ctx context.Context, g *Group, queueGrou
 			err := tx.open(func(b *pgx.Batch) {
 				dir.enterCurrent(b)
 				c.queueNesting(b)
+				c.queueHoldBelow(b, g.ID)
 				queueGroup(b)
 				c.queueNamed(b, g.ID, named(c.ops))
 			})
@@ -157,7 +160,7 @@ func (dir *Directory) createWithMembers(ctx context.Context, g *Group, queueGrou
 				return err
 			}
 			c.group = *g
-			c.above = []rolemap.Group{{ID: g.ID.String(), ExternalID: g.ExternalID, DisplayName: g.Name, Connection: g.Connection.String()}}
+			c.above = []rolemap.Group{g.asRule()}
 			err = c.run(ctx)
 			notes = c.notes
 			return err
@@ -229,6 +232,7 @@ func (dir *Directory) tryGroup(ctx context.Context, id uuid.UUID, ifMatch string
 		}
 		err := c.run(ctx)
 		g, changed = c.group, c.changed
+		g.Version += one(changed)
 		return err
 	})
 	return g, changed, err

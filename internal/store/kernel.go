@@ -38,11 +38,22 @@ func noteWarning(conn *pgconn.PgConn, notice *pgconn.Notice) {
 // read sends one batch that changes nothing, in one round trip. Its statements
 // share one transaction; the first must name the tenant.
 func (s *Store) read(ctx context.Context, b *pgx.Batch) error {
-	err := s.pool.SendBatch(ctx, b).Close()
-	if replan(err) {
-		err = s.pool.SendBatch(ctx, b).Close()
+	err := s.trip(ctx, b)
+	if planChanged(err) {
+		err = s.trip(ctx, b)
 	}
 	return readError(ctx, err)
+}
+
+// trip sends one batch on a connection of the pool, which it gives back even
+// where reading an answer panics: amid a batch, the pool destroys it.
+func (s *Store) trip(ctx context.Context, b *pgx.Batch) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return conn.SendBatch(ctx, b).Close()
 }
 
 // write sends one batch as one transaction in one round trip. Only nil says
@@ -84,6 +95,12 @@ func (tx *transaction) open(queue func(*pgx.Batch)) error {
 	b.Queue("begin")
 	queue(b)
 	return tx.send(b)
+}
+
+// rollback gives up what was done and lets go of the locks, to open again.
+func (tx *transaction) rollback() error {
+	_, err := tx.conn.Exec(tx.ctx, "rollback")
+	return err
 }
 
 // send makes one more trip inside the transaction.
@@ -178,9 +195,9 @@ func state(err error) string {
 	return ""
 }
 
-// replan reports whether err is the first use of a cached plan after a
+// planChanged reports whether err is the first use of a cached plan after a
 // migration; the second use works.
-func replan(err error) bool { return state(err) == "0A000" }
+func planChanged(err error) bool { return state(err) == "0A000" }
 
 func again(err error) bool {
 	if errors.Is(err, ErrUnknownOutcome) {

@@ -1,0 +1,272 @@
+package store
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/rolemap"
+)
+
+// open is the first trip: hold the group, read it now that it stands still,
+// and lock and read the people named. A group that is in other groups is held
+// with all of them: that takes a second beginning.
+func (c *groupChange) open(id uuid.UUID) error {
+	err := c.tryOpen(id)
+	if errors.Is(err, errNested) {
+		c.nested = true
+		if err = c.tx.rollback(); err == nil {
+			err = c.tryOpen(id)
+		}
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrNotFound
+	}
+	return err
+}
+
+// errNested: the group is in other groups, and those are not held yet.
+var errNested = errors.New("the group is in other groups")
+
+func (c *groupChange) tryOpen(id uuid.UUID) error {
+	ids := named(c.ops)
+	var held, seen []uuid.UUID
+	nested := false
+	err := c.tx.open(func(b *pgx.Batch) {
+		c.dir.enterCurrent(b)
+		c.queueHold(b, id, &held)
+		c.queueSelf(b, id, &nested)
+		if c.nested {
+			c.queueAbove(b, id, &seen)
+		}
+		if c.direct(ids) && len(ids) > 0 {
+			c.queuePeople(b, id, ids)
+		}
+		c.queueNamed(b, id, ids)
+	})
+	switch {
+	case err != nil:
+		return err
+	case !c.nested && nested:
+		return errNested
+	case !slices.Equal(held, seen):
+		return errRepeat // the group was nested elsewhere while we waited
+	}
+	if !c.nested {
+		c.above = []rolemap.Group{c.group.asRule()}
+	}
+	return nil
+}
+
+// asRule is the group as rules see it.
+func (g *Group) asRule() rolemap.Group {
+	return rolemap.Group{ID: g.ID.String(), ExternalID: g.ExternalID, DisplayName: g.Name, Connection: g.Connection.String()}
+}
+
+// queueSelf reads the group. Its version is counted only where the change holds
+// the group alone: who comes and goes beside others has no use for it.
+func (c *groupChange) queueSelf(b *pgx.Batch, id uuid.UUID, nested *bool) {
+	version := groupVersion
+	if c.mode == shared {
+		version = `0`
+	}
+	b.Queue(`
+		select g.id, g.connection_id, g.display_name, coalesce(g.external_id, ''), g.created_at, g.modified_at, g.resource, `+version+`,
+			exists (select from memberships m where m.tenant_id = g.tenant_id and m.member_group = g.id)
+		from groups g
+		where g.tenant_id = $1 and g.id = $2 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
+		c.dir.tenant, id, c.dir.narrowed()).QueryRow(func(row pgx.Row) error { return row.Scan(append(c.group.targets(), nested)...) })
+}
+
+// ancestors selects a group and every group that it is in, as `up`.
+const ancestors = `with recursive up as (
+		select $2::uuid as id
+		union
+		select m.group_id from up join memberships m on m.tenant_id = $1 and m.member_group = up.id
+	)`
+
+// queueHold takes the locks, in the order of the groups' ids.
+func (c *groupChange) queueHold(b *pgx.Batch, id uuid.UUID, held *[]uuid.UUID) {
+	if c.mode == nesting {
+		c.queueNesting(b)
+		c.queueHoldBelow(b, id)
+	}
+	switch {
+	case c.nested:
+		b.Queue(ancestors+`
+			select id, case when $3 and id = $2
+				then pg_advisory_xact_lock(hashtextextended(id::text, 0)) is null
+				else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
+			from (select id from up order by id offset 0) ordered`, c.dir.tenant, id, c.mode != shared).
+			Query(collect(held))
+	case c.mode == shared:
+		b.Queue(`select pg_advisory_xact_lock_shared(hashtextextended($1, 0))`, id.String())
+	default:
+		b.Queue(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, id.String())
+	}
+}
+
+// queueNesting lets one transaction at a time nest groups in the tenant, so
+// that no two close a cycle between them.
+func (c *groupChange) queueNesting(b *pgx.Batch) {
+	b.Queue(`select pg_advisory_xact_lock(hashtextextended('nesting ' || $1::text, 0))`, c.dir.tenant.String())
+}
+
+// queueHoldBelow holds alone the groups that may enter or leave the group, so
+// that nobody comes into one of them unseen.
+func (c *groupChange) queueHoldBelow(b *pgx.Batch, id uuid.UUID) {
+	b.Queue(`
+		select pg_advisory_xact_lock(hashtextextended(id::text, 0)) from (
+			select g.id from groups g
+			where g.tenant_id = $1 and g.deleted_at is null and g.id <> $2 and (g.id = any($3)
+				or g.id in (select m.member_group from memberships m where m.tenant_id = $1 and m.group_id = $2))
+			order by g.id offset 0) below`, c.dir.tenant, id, named(c.ops))
+}
+
+// collect reads the first column of every row into ids, sorted.
+func collect(ids *[]uuid.UUID) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		*ids = (*ids)[:0]
+		var id uuid.UUID
+		var locked bool
+		_, err := pgx.ForEachRow(rows, []any{&id, &locked}, func() error {
+			*ids = append(*ids, id)
+			return nil
+		})
+		slices.SortFunc(*ids, compareIDs)
+		return err
+	}
+}
+
+func compareIDs(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
+
+func (c *groupChange) queueAbove(b *pgx.Batch, id uuid.UUID, seen *[]uuid.UUID) {
+	b.Queue(ancestors+`
+		select g.id, coalesce(g.external_id, ''), g.display_name, g.connection_id::text
+		from up join groups g on g.tenant_id = $1 and g.id = up.id order by g.id`, c.dir.tenant, id).
+		Query(func(rows pgx.Rows) error {
+			*seen, c.above = (*seen)[:0], nil
+			var id uuid.UUID
+			var g rolemap.Group
+			_, err := pgx.ForEachRow(rows, []any{&id, &g.ExternalID, &g.DisplayName, &g.Connection}, func() error {
+				g.ID = id.String()
+				*seen = append(*seen, id)
+				c.above = append(c.above, g)
+				return nil
+			})
+			slices.SortFunc(*seen, compareIDs)
+			return err
+		})
+}
+
+// queuePeople locks the named people in the order of their ids, then reads
+// what they hold and every group they are in but for their own place in this
+// one, which is what changes.
+func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
+	c.people = map[uuid.UUID]*person{}
+	b.Queue(`select `+personColumns+` from users u
+		where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
+		order by u.id for no key update`, c.dir.tenant, ids, c.dir.narrowed()).Query(c.collectPeople)
+	b.Queue(`
+		with recursive held as (
+			select m.member_user as user_id, m.group_id from memberships m
+			where m.tenant_id = $1 and m.member_user = any($2) and m.group_id <> $3
+			union
+			select held.user_id, m.group_id from held
+			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
+		)
+		select held.user_id, g.id::text, coalesce(g.external_id, ''), g.display_name, g.connection_id::text
+		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
+		order by g.id`, c.dir.tenant, ids, group).Query(c.collectGroups)
+	queueHeld(b, c.dir.tenant, ids, c.addHeld)
+}
+
+func (c *groupChange) collectPeople(rows pgx.Rows) error {
+	for rows.Next() {
+		p := &person{}
+		if err := p.scan(rows); err != nil {
+			return err
+		}
+		p.hold()
+		c.people[p.id] = p
+	}
+	return rows.Err()
+}
+
+func (c *groupChange) collectGroups(rows pgx.Rows) error {
+	var user uuid.UUID
+	var g rolemap.Group
+	_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.ExternalID, &g.DisplayName, &g.Connection}, func() error {
+		c.addGroup(user, g, false)
+		return nil
+	})
+	return err
+}
+
+func (c *groupChange) addGroup(user uuid.UUID, g rolemap.Group, _ bool) {
+	if p := c.people[user]; p != nil {
+		p.groups = append(p.groups, g)
+	}
+}
+
+func (c *groupChange) addHeld(user uuid.UUID, a assignment) {
+	if p := c.people[user]; p != nil {
+		p.held = append(p.held, a)
+	}
+}
+
+// queueNamed reads the members that the operations concern, and which of the
+// named ids are living users and groups of the connection.
+func (c *groupChange) queueNamed(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
+	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
+	if wholeList(c.ops) {
+		c.queueWhole(b, group)
+	}
+	if len(ids) == 0 {
+		return
+	}
+	b.Queue(`
+		select m.member_user, 'User', true from memberships m where m.tenant_id = $1 and m.group_id = $4 and m.member_user = any($2)
+		union all
+		select m.member_group, 'Group', true from memberships m where m.tenant_id = $1 and m.group_id = $4 and m.member_group = any($2)
+		union all
+		select u.id, 'User', false from users u where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
+		union all
+		select g.id, 'Group', false from groups g where g.tenant_id = $1 and g.id = any($2) and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
+		c.dir.tenant, ids, c.dir.narrowed(), group).Query(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		var kind string
+		var isMember bool
+		_, err := pgx.ForEachRow(rows, []any{&id, &kind, &isMember}, func() error {
+			if !isMember {
+				c.living[id] = kind
+			} else if _, known := c.members[id]; !known {
+				c.members[id] = member{kind: kind}
+			}
+			return nil
+		})
+		return err
+	})
+}
+
+// queueWhole reads all members, for operations that concern more than they name.
+func (c *groupChange) queueWhole(b *pgx.Batch, group uuid.UUID) {
+	b.Queue(`
+		select m.member_user, 'User', coalesce(u.resource->>'displayName', u.resource->>'userName', '')
+		from memberships m join users u on u.tenant_id = m.tenant_id and u.id = m.member_user
+		where m.tenant_id = $1 and m.group_id = $2
+		union all
+		select m.member_group, 'Group', g.display_name
+		from memberships m join groups g on g.tenant_id = m.tenant_id and g.id = m.member_group
+		where m.tenant_id = $1 and m.group_id = $2`, c.dir.tenant, group).Query(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		var m member
+		_, err := pgx.ForEachRow(rows, []any{&id, &m.kind, &m.display}, func() error {
+			c.members[id] = m
+			return nil
+		})
+		return err
+	})
+}
