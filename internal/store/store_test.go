@@ -92,6 +92,13 @@ func (c *circus) scimOn(s *store.Store) *store.Directory {
 	return must[*store.Directory](c.t)(s.SCIM(c.t.Context(), "ringling", c.token, store.Request{ID: uuid.New(), Method: "POST", Path: "/Users"}))
 }
 
+func (c *circus) publish(rules string) {
+	c.t.Helper()
+	if _, issues, err := c.admin().PublishRules(c.t.Context(), []byte(rules)); err != nil {
+		c.t.Fatal(err, issues)
+	}
+}
+
 func person(userName, externalID string) scim.Document {
 	return scim.Document{Resource: scim.Resource{
 		"userName": userName, "externalId": externalID, "displayName": userName,
