@@ -24,6 +24,10 @@ func (e *authorizationError) Error() string { return e.code + ": " + e.descripti
 // trusts the redirect URI only when it is, byte for byte, one of the
 // application's; until then faults end on a page.
 func (i *Issuer) authorize(w http.ResponseWriter, r *http.Request) error {
+	if wait := i.config.Begins(r); wait > 0 {
+		w.Header().Set("Retry-After", seconds(wait))
+		return &pageError{reason: "too_many_requests"}
+	}
 	params, err := authorizationParams(w, r)
 	if err != nil {
 		return &pageError{reason: "bad_request"}

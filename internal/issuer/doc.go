@@ -32,6 +32,8 @@
 //	GET       /.well-known/oauth-authorization-server  RFC 8414 §3
 //	POST      /t/{tenant}/check                 ours; see [Issuer.check]
 //
-// Limits: 64 KiB a form, 4 KiB a check, 2 KiB state and nonce. Keys are read
-// again after a minute; the key set is still served when the database is not there.
+// Limits: 64 KiB a form, 4 KiB a check, 2 KiB state and nonce; how often one address
+// may begin sign-ins, and bring credentials or codes that do not hold, is the
+// server's to say (429). Keys are read again after a minute; the key set is still
+// served when the database is not there.
 package issuer

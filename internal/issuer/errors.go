@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/muster-id/muster/internal/store"
 )
@@ -16,7 +18,10 @@ type fault struct {
 	code        string
 	description string
 	challenge   bool // the client did not authenticate: RFC 6749 §5.2 wants WWW-Authenticate
+	guess       bool // credentials or a code that do not hold
 	ours        bool // not the client's doing: the cause belongs in the log
+
+	retry time.Duration // worth sending again after that time; 0: not
 }
 
 func (f *fault) Error() string { return f.code + ": " + f.description }
@@ -30,7 +35,7 @@ func invalidGrant(description string) error {
 }
 
 var errInvalidClient = &fault{
-	status: http.StatusUnauthorized, code: "invalid_client", challenge: true,
+	status: http.StatusUnauthorized, code: "invalid_client", challenge: true, guess: true,
 	description: "the client is not known, or its secret is wrong, or it does not serve this tenant",
 }
 
@@ -45,12 +50,12 @@ func (i *Issuer) wireError(r *http.Request, err error) *fault {
 	case errors.Is(err, store.ErrUnauthenticated):
 		return errInvalidClient
 	case errors.Is(err, store.ErrInvalidGrant):
-		return &fault{status: http.StatusBadRequest, code: "invalid_grant",
+		return &fault{status: http.StatusBadRequest, code: "invalid_grant", guess: true,
 			description: "the code is unknown, used, expired or another client's, or redirect_uri or code_verifier do not belong to it"}
 	case errors.Is(err, store.ErrNotYet):
 		return &fault{status: http.StatusConflict, code: "not_yet", description: "the position is not visible here yet; ask again"}
 	case unavailable(err):
-		return &fault{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: reference(), ours: true}
+		return &fault{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: reference(), ours: true, retry: time.Second}
 	}
 	return &fault{status: http.StatusInternalServerError, code: "server_error", description: reference(), ours: true}
 }
@@ -61,6 +66,18 @@ func unavailable(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
+// tooManyFailures is what a client is told that has brought too many credentials
+// or codes that do not hold. Those that hold are never counted and always served.
+func tooManyFailures(wait time.Duration) *fault {
+	return &fault{status: http.StatusTooManyRequests, code: "temporarily_unavailable", retry: wait,
+		description: "too many requests from this address with credentials or codes that do not hold"}
+}
+
+// seconds is d in whole seconds, rounded up, as Retry-After has it.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
 // serve calls a handler for machines and answers its error.
 func (i *Issuer) serve(handle func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -69,6 +86,11 @@ func (i *Issuer) serve(handle func(http.ResponseWriter, *http.Request) error) ht
 			return
 		}
 		f := i.wireError(r, err)
+		if f.guess {
+			if wait := i.config.Failed(r); wait > 0 {
+				f = tooManyFailures(wait)
+			}
+		}
 		if f.ours {
 			i.log.ErrorContext(r.Context(), "request failed", "request", i.config.RequestID(r), "path", r.URL.Path, "error", err)
 		}
@@ -81,8 +103,8 @@ func (f *fault) write(w http.ResponseWriter) {
 	if f.challenge {
 		w.Header().Set("WWW-Authenticate", `Basic realm="muster", charset="UTF-8"`)
 	}
-	if f.status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
+	if f.retry > 0 {
+		w.Header().Set("Retry-After", seconds(f.retry))
 	}
 	writeJSON(w, f.status, map[string]string{"error": f.code, "error_description": f.description})
 }

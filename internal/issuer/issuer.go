@@ -30,8 +30,14 @@ type Config struct {
 	// request's own parameters, each present once.
 	SignIn func(w http.ResponseWriter, r *http.Request, application registry.Application, request store.SignInRequest, params url.Values)
 	// Page shows why a request ends here: unknown_application, redirect_mismatch,
-	// application_disabled, bad_request, unavailable or internal.
+	// application_disabled, bad_request, too_many_requests, unavailable or internal.
 	Page func(w http.ResponseWriter, r *http.Request, reason string)
+	// Begins counts an authorization request, and says how long the browser has to
+	// wait instead; nil: not at all.
+	Begins func(*http.Request) (wait time.Duration)
+	// Failed counts a request whose credentials or code do not hold, and says how
+	// long the client has to wait before it is told so once more; nil: not at all.
+	Failed func(*http.Request) (wait time.Duration)
 	// Refused counts an error answer by its OAuth error code; nil counts nothing.
 	Refused func(reason string)
 	// Now is the clock that keys age by; nil means time.Now.
@@ -58,6 +64,11 @@ func New(config Config) (*Issuer, error) {
 	}
 	if config.Refused == nil {
 		config.Refused = func(string) {}
+	}
+	for _, limit := range []*func(*http.Request) time.Duration{&config.Begins, &config.Failed} {
+		if *limit == nil {
+			*limit = func(*http.Request) time.Duration { return 0 }
+		}
 	}
 	return &Issuer{
 		config:   config,

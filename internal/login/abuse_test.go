@@ -1,13 +1,16 @@
 package login_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/muster-id/muster/internal/server"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -303,6 +306,43 @@ func TestAbuse_F11(t *testing.T) {
 			}
 		})
 	}
+}
+
+// F13: whoever begins sign-ins without end is told to wait, on a page, and stores
+// none from then on. Others, and sign-ins under way, are not concerned.
+func TestAbuse_F13(t *testing.T) {
+	h := newHouse(t)
+	h.provisionJamie()
+	h.limits.SignIns = server.Rate{PerSecond: 0.001, Burst: 5}
+	h.serve(h.url)
+	underWay := newBrowser(t)
+	callback := underWay.begin(h.authorize())
+	path := strings.TrimPrefix(h.authorize(), h.url)
+	start := func(peer, forwarded string) answer {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.RemoteAddr = peer
+		r.Header.Set("X-Forwarded-For", forwarded)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return answer{w.Code, w.Header(), w.Body.String()}
+	}
+	for i := range 200 {
+		a := start("127.0.0.1:9", fmt.Sprintf("192.0.2.%d", i))
+		if i < 4 {
+			if a.status != http.StatusSeeOther {
+				t.Fatalf("sign-in %d of 5: got %d %q, want a redirect", i+2, a.status, a.reason())
+			}
+			continue
+		}
+		a.refused(t, http.StatusTooManyRequests, "too_many_requests")
+		if seconds, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || seconds < 1 {
+			t.Fatalf("Retry-After is %q, want whole seconds", a.header.Get("Retry-After"))
+		}
+	}
+	if a := start("192.0.2.1:9", ""); a.status != http.StatusSeeOther {
+		t.Errorf("another address: got %d %q, want a redirect", a.status, a.reason())
+	}
+	underWay.get(callback).admitted(t)
 }
 
 // F14: what a provider or an attacker writes into the answer is never shown.

@@ -50,10 +50,12 @@ type house struct {
 	url        string
 	serving    atomic.Pointer[http.Handler]
 	log        *journal
+	limits     server.Limits
 }
 
 func newHouse(t *testing.T) *house {
 	h := &house{T: t, store: storetest.New(t), provider: newProvider(t), log: &journal{}}
+	h.limits = server.Limits{SignIns: server.Unlimited(), Failures: server.Unlimited()} // all requests are of one address
 	h.provider.person(jamie())
 	h.tenant("ringling", "ringling.example")
 	h.tenant("cirque", "cirque.example")
@@ -78,7 +80,7 @@ func (h *house) serve(publicURL string) {
 	log := slog.New(slog.NewJSONHandler(h.log, nil))
 	client := fetch.NewClient(fetch.Config{AllowLoopback: true})
 	h.Cleanup(client.Close)
-	made, err := server.New(server.Config{Store: h.store, PublicURL: publicURL, Log: log, Login: login.Config{Fetch: client}})
+	made, err := server.New(server.Config{Store: h.store, PublicURL: publicURL, Log: log, Limits: h.limits, Login: login.Config{Fetch: client}})
 	h.must(err)
 	handler := http.Handler(made.Handler())
 	h.serving.Store(&handler)

@@ -14,6 +14,7 @@
 // All of it stands under /t/{tenant}/scim/v2. Doubled and trailing slashes, the
 // case of parameter names and unknown parameters do not matter; a known
 // parameter given twice is refused. A user is at most 1 MiB of JSON, a group
-// 32 MiB, and neither is compressed. Every answer with a body is
+// 32 MiB, and neither is compressed. An address that brings bad tokens without end
+// is answered 429; a token that holds is always served. Every answer with a body is
 // application/scim+json, every refusal an Error message (RFC 7644 §3.12).
 package scimhttp

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
@@ -22,6 +23,9 @@ type Config struct {
 
 	// RequestID returns the id that the server gave to a request.
 	RequestID func(*http.Request) uuid.UUID
+	// Failed counts a request whose credential does not hold, and says how long the
+	// client has to wait before it is told so once more; nil: not at all.
+	Failed func(*http.Request) (wait time.Duration)
 	// Refused counts a refusal by its reason: a scimType of RFC 7644 Table 9, or
 	// the status. nil counts nothing.
 	Refused func(reason string)
@@ -33,6 +37,7 @@ type Door struct {
 	origin    string
 	log       *slog.Logger
 	requestID func(*http.Request) uuid.UUID
+	failed    func(*http.Request) time.Duration
 	refused   func(reason string)
 }
 
@@ -43,7 +48,11 @@ func New(config Config) *Door {
 		origin:    strings.TrimSuffix(config.PublicURL, "/"),
 		log:       config.Log,
 		requestID: config.RequestID,
+		failed:    config.Failed,
 		refused:   config.Refused,
+	}
+	if d.failed == nil {
+		d.failed = func(*http.Request) time.Duration { return 0 }
 	}
 	if d.refused == nil {
 		d.refused = func(string) {}
@@ -185,6 +194,11 @@ func (d *Door) refuse(c *call, err error) {
 	if c.dir != nil && answer.tells() {
 		if unheld := c.dir.Enter(c.context()); unheld != nil {
 			err, answer = unheld, wireError(unheld, d.requestID(c.request))
+		}
+	}
+	if answer.fault.Status == http.StatusUnauthorized {
+		if wait := d.failed(c.request); wait > 0 {
+			answer = tooManyFailures(wait)
 		}
 	}
 	if answer.ours {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -15,9 +16,8 @@ import (
 // statusClosed marks a request whose client has gone: nobody reads the answer.
 const statusClosed = 499
 
-// retryAfter is the customary pause before a repetition, in whole seconds: some
-// clients cannot read a date there (Q13).
-const retryAfter = "1"
+// pause is the customary time before a repetition.
+const pause = time.Second
 
 var errNoRoute = refuse(http.StatusNotFound, "there is no such endpoint")
 
@@ -29,8 +29,8 @@ func refuse(status int, format string, args ...any) *scim.Error {
 // A refusal is an error in the words of RFC 7644 §3.12.
 type refusal struct {
 	fault *scim.Error
-	retry bool // worth sending again
-	ours  bool // not the client's doing: the cause belongs in the log
+	retry time.Duration // worth sending again after that time; 0: not
+	ours  bool          // not the client's doing: the cause belongs in the log
 }
 
 // wireError is the one translator of errors. What it does not know is ours: a
@@ -52,13 +52,19 @@ func wireError(err error, request uuid.UUID) refusal {
 	case errors.Is(err, store.ErrTooMany):
 		return refusal{fault: scim.TooMany("the query takes too long; make the filter more selective")}
 	case errors.Is(err, store.ErrUnknownOutcome):
-		return refusal{fault: refuse(http.StatusServiceUnavailable, "it is not known whether the change is durable; send it again (reference %s)", request), retry: true, ours: true}
+		return refusal{fault: refuse(http.StatusServiceUnavailable, "it is not known whether the change is durable; send it again (reference %s)", request), retry: pause, ours: true}
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return refusal{fault: refuse(http.StatusServiceUnavailable, "the service is not available for the moment; nothing was changed (reference %s)", request), retry: true, ours: true}
+		return refusal{fault: refuse(http.StatusServiceUnavailable, "the service is not available for the moment; nothing was changed (reference %s)", request), retry: pause, ours: true}
 	case errors.Is(err, context.Canceled):
 		return refusal{fault: refuse(statusClosed, "the request was cancelled")}
 	}
 	return refusal{fault: refuse(http.StatusInternalServerError, "internal error (reference %s)", request), ours: true}
+}
+
+// tooManyFailures is what a client is told that has brought too many credentials
+// that do not hold. One that holds is never counted and always served.
+func tooManyFailures(wait time.Duration) refusal {
+	return refusal{fault: refuse(http.StatusTooManyRequests, "too many requests from this address without a valid bearer token"), retry: wait}
 }
 
 // tells reports whether the refusal says something that only a valid
@@ -83,8 +89,8 @@ func (a refusal) write(w http.ResponseWriter) {
 	switch {
 	case a.fault.Status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="SCIM"`)
-	case a.retry:
-		w.Header().Set("Retry-After", retryAfter)
+	case a.retry > 0: // whole seconds: some clients cannot read a date there (Q13)
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((a.retry+time.Second-1)/time.Second), 10))
 	}
 	write(w, a.fault.Status, body)
 }

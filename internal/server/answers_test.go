@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -55,5 +56,46 @@ func TestAnAnswerToAWriteIsWhatIsReadNext(t *testing.T) {
 	created := w.scim("POST", "/Users", token, `{"userName":"bob@ringling.example"}`)
 	if read := w.scim("GET", "/Users/"+created.field(t, "id"), token, ""); created.status != http.StatusCreated || created.body != read.body {
 		t.Errorf("created: got %d\n%s\nwant 201 and what is read next\n%s", created.status, created.body, read.body)
+	}
+}
+
+// Every link and the issuer come from the configured public URL: what a request
+// says of its host changes no byte of an answer (F11 of the abuse catalogue; login
+// tests the redirects).
+func TestNoLinkComesFromTheRequest(t *testing.T) {
+	w, token := open(t)
+	alice := w.create("/Users", token, `{"userName":"alice@ringling.example"}`)
+	w.create("/Groups", token, `{"displayName":"Riggers","members":[{"value":"`+alice+`"}]}`)
+	ask := func(path, header string) answer {
+		r := httptest.NewRequest("GET", path, nil)
+		r.Host = strings.TrimPrefix(w.url, "http://")
+		r.Header.Set("Authorization", "Bearer "+token)
+		switch header {
+		case "":
+		case "Host":
+			r.Host = "evil.example"
+		case "Forwarded":
+			r.Header.Set(header, "for=evil.example;host=evil.example;proto=https")
+		default:
+			r.Header.Set(header, "evil.example")
+		}
+		recorder := httptest.NewRecorder()
+		w.router.ServeHTTP(recorder, r)
+		return answer{recorder.Code, recorder.Header(), recorder.Body.String()}
+	}
+	const base = "/t/acme/scim/v2"
+	for _, path := range []string{
+		base + "/Users", base + "/Users/" + alice, base + "/Groups", base + "/Schemas", base + "/ResourceTypes", base + "/ServiceProviderConfig",
+		"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server",
+	} {
+		want := ask(path, "")
+		if want.status != http.StatusOK || !strings.Contains(want.body, w.url) {
+			t.Errorf("GET %s: got %d without a link to %s: %s", path, want.status, w.url, want.body)
+		}
+		for _, header := range []string{"Host", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Original-URL", "X-Rewrite-URL"} {
+			if got := ask(path, header); got.same() != want.same() {
+				t.Errorf("GET %s with %s: got\n%s\nwant\n%s", path, header, got.same(), want.same())
+			}
+		}
 	}
 }

@@ -42,7 +42,13 @@ func start(t *testing.T, st *store.Store) *world {
 	return serve(t, st, server.NewMetrics())
 }
 
-func serve(t *testing.T, st *store.Store, metrics *server.Metrics) *world {
+// unlimited are the limits of tests about something else: all their requests are
+// of one address.
+func unlimited() server.Limits {
+	return server.Limits{SignIns: server.Unlimited(), Failures: server.Unlimited()}
+}
+
+func serve(t *testing.T, st *store.Store, metrics *server.Metrics, options ...func(*server.Config)) *world {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,11 +58,15 @@ func serve(t *testing.T, st *store.Store, metrics *server.Metrics) *world {
 		t: t, store: st, vendor: st.Vendor("test"), log: &lockedBuffer{}, metrics: metrics,
 		url: "http://" + listener.Addr().String(),
 	}
-	s, err := server.New(server.Config{
-		Store: st, PublicURL: w.url, Metrics: w.metrics,
+	config := server.Config{
+		Store: st, PublicURL: w.url, Metrics: w.metrics, Limits: unlimited(),
 		Log:   slog.New(slog.NewJSONHandler(w.log, nil)),
 		Login: login.Config{Fetch: fetch.NewClient(fetch.Config{AllowLoopback: true})},
-	})
+	}
+	for _, option := range options {
+		option(&config)
+	}
+	s, err := server.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func serveProcess(database, publicURL string) error {
 		return err
 	}
 	client := fetch.NewClient(fetch.Config{AllowLoopback: true})
-	s, err := server.New(server.Config{Store: st, PublicURL: publicURL, Log: log, Login: login.Config{Fetch: client}})
+	s, err := server.New(server.Config{Store: st, PublicURL: publicURL, Log: log, Limits: unlimited(), Login: login.Config{Fetch: client}})
 	if err != nil {
 		return err
 	}

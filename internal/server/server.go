@@ -2,7 +2,8 @@
 //
 // Around every request stand the same few things: an id, the security headers,
 // a deadline, a last resort for panics, one line of access log and the
-// counters. Metrics and profiles have a listener of their own.
+// counters. The doors ask it how often one address may begin sign-ins and fail
+// to authenticate. Metrics and profiles have a listener of their own.
 package server
 
 import (
@@ -23,6 +24,8 @@ type Config struct {
 	PublicURL string // origin of every link and the issuer, without a trailing slash: never the Host header
 	Log       *slog.Logger
 	Metrics   *Metrics // whose Store method the Store was opened with; nil: metrics of its own
+
+	Limits Limits // of one address; zero: the defaults
 
 	// Login needs its Fetch only; the rest of it is filled in here.
 	Login login.Config
@@ -72,11 +75,16 @@ func (s *Server) doors(c Config) ([]door, error) {
 	c.Login.Refused = s.metrics.refusedAt("login")
 	people := login.New(c.Login)
 
+	limits := c.Limits.withDefaults()
+	signIns, failures := newLimiter(limits.SignIns, s.now), newLimiter(limits.Failures, s.now)
+
 	applications, err := issuer.New(issuer.Config{
 		Store: c.Store, PublicURL: c.PublicURL, Log: c.Log,
 		RequestID: RequestID,
 		SignIn:    people.Begin,
 		Page:      people.Page,
+		Begins:    signIns.wait,
+		Failed:    failures.wait,
 		Refused:   s.metrics.refusedAt("issuer"),
 	})
 	if err != nil {
@@ -86,6 +94,7 @@ func (s *Server) doors(c Config) ([]door, error) {
 	clients := scimhttp.New(scimhttp.Config{
 		Store: c.Store, PublicURL: c.PublicURL, Log: c.Log,
 		RequestID: RequestID,
+		Failed:    failures.wait,
 		Refused:   s.metrics.refusedAt("scim"),
 	})
 	return []door{clients, people, applications}, nil
