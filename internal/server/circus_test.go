@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,9 @@ import (
 // an application, and one group whose members may enter it.
 type circus struct {
 	*testing.T
+	owner      string // URL of the database
 	processes  [2]*process
+	turns      atomic.Int64
 	idp        *idpsim.IdP
 	connection registry.Connection
 	token      string // of the SCIM client
@@ -63,7 +66,7 @@ func openCircus(t *testing.T) *circus {
 
 // newCircus makes one that no process serves yet.
 func newCircus(t *testing.T, owner, database string) *circus {
-	c := &circus{T: t}
+	c := &circus{T: t, owner: owner}
 	c.client = &http.Client{
 		Timeout:       30 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -172,19 +175,22 @@ func (c *circus) do(client *http.Client, request *http.Request) answer {
 	return a
 }
 
-// scim sends a request of the provisioning client to the first process or, by
-// the length of the body, the second.
+// scim sends a request of the provisioning client, to the processes in turn.
 func (c *circus) scim(method, path, body string, want int) answer {
-	base := c.processes[len(body)%2].url
-	request, err := http.NewRequest(method, base+"/t/ringling/scim/v2"+path, strings.NewReader(body))
-	c.must(err)
-	request.Header.Set("Authorization", "Bearer "+c.token)
-	request.Header.Set("Content-Type", "application/scim+json")
-	a := c.do(c.client, request)
+	a := c.send(method, path, body)
 	if a.status != want {
 		c.Errorf("%s %s: got %d, want %d: %s", method, path, a.status, want, a.body)
 	}
 	return a
+}
+
+func (c *circus) send(method, path, body string) answer {
+	base := c.processes[c.turns.Add(1)%2].url
+	request, err := http.NewRequest(method, base+"/t/ringling/scim/v2"+path, strings.NewReader(body))
+	c.must(err)
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("Content-Type", "application/scim+json")
+	return c.do(c.client, request)
 }
 
 func (c *circus) post(path, body string) (id string) {

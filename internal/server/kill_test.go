@@ -51,7 +51,6 @@ func crash(t *testing.T, cluster *localpg.Cluster) {
 // was acknowledged to them. It is kept in this process, which nobody kills.
 type push struct {
 	*circus
-	owner  string
 	server atomic.Pointer[process]
 
 	acknowledged atomic.Int64
@@ -74,7 +73,7 @@ type standing struct {
 }
 
 func openPush(t *testing.T, owner, database string) *push {
-	c := &push{circus: newCircus(t, owner, database), owner: owner}
+	c := &push{circus: newCircus(t, owner, database)}
 	c.server.Store(startProcess(t, database, ""))
 	c.processes = [2]*process{c.server.Load(), c.server.Load()}
 	c.openGroup()

@@ -101,7 +101,11 @@ func startProcess(t *testing.T, database, publicURL string) *process {
 	t.Cleanup(func() {
 		lifeline.Close()
 		command.Wait()
-		if said := log.String(); t.Failed() && said != "" {
+		said := log.String()
+		if strings.Contains(said, "DATA RACE") {
+			t.Error("the server process has a data race")
+		}
+		if t.Failed() && said != "" {
 			t.Logf("the server process said:\n%.2000s", said)
 		}
 	})
