@@ -185,7 +185,7 @@ create table memberships (
 	foreign key (tenant_id, member_user) references users,
 	foreign key (tenant_id, member_group) references groups
 );
-create index memberships_user on memberships (tenant_id, member_user) where member_user is not null;
+create index memberships_user on memberships (tenant_id, member_user);
 create index memberships_group on memberships (tenant_id, member_group) where member_group is not null;
 
 create table assignments (

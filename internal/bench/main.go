@@ -18,19 +18,29 @@ import (
 	"time"
 )
 
+// options are what a run may be told.
+type options struct {
+	length     time.Duration // of a cell
+	only       string        // scenarios whose name contains it
+	profile    string        // file for a CPU profile of the server
+	statements bool          // count the database's statements
+}
+
 func main() {
+	var o options
 	serve := flag.String("serve", "", "internal: be the server process on this database URL")
-	seconds := flag.Float64("seconds", 3, "seconds a cell")
-	only := flag.String("only", "", "run only the scenarios whose name contains this")
-	profile := flag.String("profile", "", "write a CPU profile of the server to this file")
+	flag.DurationVar(&o.length, "length", 3*time.Second, "length of a cell")
+	flag.StringVar(&o.only, "only", "", "run only the scenarios whose name contains this")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server to this file")
+	flag.BoolVar(&o.statements, "statements", false, "say where the database's time goes (slower)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	err := error(nil)
 	if *serve != "" {
-		err = beServer(ctx, *serve, *profile)
+		err = beServer(ctx, *serve, o.profile)
 	} else {
-		err = run(ctx, time.Duration(*seconds*float64(time.Second)), *only, *profile)
+		err = run(ctx, o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -54,18 +64,22 @@ func scenarios() []scenario {
 	}
 }
 
-func run(ctx context.Context, cell time.Duration, only, profile string) error {
-	w, err := newWorld(ctx, cell, profile)
+func run(ctx context.Context, o options) error {
+	w, err := newWorld(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer w.close()
 	fmt.Println(header)
 	for _, s := range scenarios() {
-		if !strings.Contains(s.name, only) {
+		if !strings.Contains(s.name, o.only) {
 			continue
 		}
-		if err := s.run(ctx, w); err != nil {
+		err := s.run(ctx, w)
+		if err == nil {
+			err = w.printStatements(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}

@@ -26,32 +26,33 @@ import (
 
 // A world is a cluster with fsync on, a server process and what both need.
 type world struct {
-	length  time.Duration // of a cell
-	next    atomic.Int64  // numbers people over all cells of a run
-	profile string        // file for the server's CPU profile; empty: none
-	dir     string
-	cluster *localpg.Cluster
-	url     string // of the database, for the server's role
-	server  *exec.Cmd
-	address string
-	store   *store.Store // of this process: to set up only
-	raw     *pgxpool.Pool
-	tenant  registry.Tenant
-	conn    registry.Connection
-	token   string
-	secret  string
+	length     time.Duration // of a cell
+	statements bool          // count the database's statements
+	next       atomic.Int64  // numbers people over all cells of a run
+	profile    string        // file for the server's CPU profile; empty: none
+	dir        string
+	cluster    *localpg.Cluster
+	url        string // of the database, for the server's role
+	server     *exec.Cmd
+	address    string
+	store      *store.Store // of this process: to set up only
+	raw        *pgxpool.Pool
+	tenant     registry.Tenant
+	conn       registry.Connection
+	token      string
+	secret     string
 }
 
 var key = []byte("a key-encryption key for bench..")
 
 const database = "bench"
 
-func newWorld(ctx context.Context, length time.Duration, profile string) (*world, error) {
+func newWorld(ctx context.Context, o options) (*world, error) {
 	dir, err := os.MkdirTemp("/tmp", "muster-bench-")
 	if err != nil {
 		return nil, err
 	}
-	w := &world{length: length, dir: dir, profile: profile}
+	w := &world{length: o.length, dir: dir, profile: o.profile, statements: o.statements}
 	if err := w.start(ctx); err != nil {
 		w.close()
 		return nil, err
@@ -60,11 +61,16 @@ func newWorld(ctx context.Context, length time.Duration, profile string) (*world
 }
 
 func (w *world) start(ctx context.Context) (err error) {
-	if w.cluster, err = localpg.Start(ctx, localpg.Config{Dir: w.dir, Fsync: true}); err != nil {
+	if w.cluster, err = localpg.Start(ctx, localpg.Config{Dir: w.dir, Fsync: true, Settings: w.settings()}); err != nil {
 		return err
 	}
 	if err := w.cluster.EnsureDatabase(ctx, database); err != nil {
 		return err
+	}
+	if w.statements {
+		if _, err := w.cluster.Psql(ctx, database, "create extension pg_stat_statements"); err != nil {
+			return err
+		}
 	}
 	if err := store.Migrate(ctx, w.cluster.OwnerURL(database), localpg.ServerRole, func(string, ...any) {}); err != nil {
 		return err
@@ -133,6 +139,30 @@ func (w *world) openRaw(ctx context.Context) (*pgxpool.Pool, error) {
 		return err
 	}
 	return pgxpool.NewWithConfig(ctx, config)
+}
+
+// settings load what counts statements, where it was asked for: it costs CPU.
+func (w *world) settings() map[string]string {
+	if !w.statements {
+		return nil
+	}
+	return map[string]string{"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "all"}
+}
+
+// printStatements says where the database's time of a scenario went.
+func (w *world) printStatements(ctx context.Context) error {
+	if !w.statements {
+		return nil
+	}
+	table, err := w.cluster.Psql(ctx, database, `
+		select format('%8s calls %8s ms each %7s rows  %s', calls, round(mean_exec_time::numeric, 4), rows, left(regexp_replace(query, '\s+', ' ', 'g'), 110))
+		from pg_stat_statements order by total_exec_time desc limit 25`)
+	if err != nil {
+		return err
+	}
+	fmt.Println(table)
+	_, err = w.cluster.Psql(ctx, database, "select pg_stat_statements_reset()")
+	return err
 }
 
 // settle is what autovacuum does a minute later: statistics, and plans that

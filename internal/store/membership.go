@@ -89,7 +89,7 @@ func named(ops []scim.MemberOp) []uuid.UUID {
 // direct reports whether the first trip can lock everybody concerned: the
 // operations name them, and they are not too many.
 func (c *groupChange) direct(ids []uuid.UUID) bool {
-	return !c.created && !c.deleted && !wholeList(c.ops) && len(ids) <= maxDerived
+	return !c.created && !c.deleted && !wholeList(c.ops) && len(ids) > 0 && len(ids) <= maxDerived
 }
 
 // edit applies what becomes of the group's own attributes.
@@ -326,7 +326,7 @@ func (c *groupChange) queueMembers(b *pgx.Batch) {
 		b.Queue(`delete from memberships where tenant_id = $1 and group_id = $2 and member_user = any($3)`, c.dir.tenant, c.group.ID, users)
 	}
 	if len(groups) > 0 {
-		b.Queue(`delete from memberships where tenant_id = $1 and group_id = $2 and member_group = any($3)`, c.dir.tenant, c.group.ID, groups)
+		b.Queue(`delete from memberships where tenant_id = $1 and group_id = $2 and member_user is null and member_group = any($3)`, c.dir.tenant, c.group.ID, groups)
 	}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -41,10 +42,12 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 		if c.nested {
 			c.queueAbove(b, id, &seen)
 		}
-		if c.direct(ids) && len(ids) > 0 {
+		if c.direct(ids) {
 			c.queuePeople(b, id, ids)
+			c.queuePlaces(b, id, ids)
+		} else {
+			c.queueNamed(b, id, ids)
 		}
-		c.queueNamed(b, id, ids)
 	})
 	switch {
 	case err != nil:
@@ -57,7 +60,43 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 	if !c.nested {
 		c.above = []rolemap.Group{c.group.asRule()}
 	}
-	return nil
+	return c.resolveNamed(id, ids)
+}
+
+// resolveNamed finds out about named ids that are no living users: groups, or
+// nobody. It takes a trip only where there are any.
+func (c *groupChange) resolveNamed(group uuid.UUID, ids []uuid.UUID) error {
+	if !c.direct(ids) {
+		return nil
+	}
+	for id := range c.people {
+		c.living[id] = "User"
+	}
+	others := slices.DeleteFunc(slices.Clone(ids), func(id uuid.UUID) bool { return c.people[id] != nil })
+	if len(others) == 0 {
+		return nil
+	}
+	known, members := c.living, c.members
+	b := &pgx.Batch{}
+	c.queueNamed(b, group, others)
+	err := c.tx.send(b)
+	maps.Copy(c.living, known)
+	maps.Copy(c.members, members)
+	return err
+}
+
+// queuePlaces reads which of the named people are members.
+func (c *groupChange) queuePlaces(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
+	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
+	b.Queue(`select member_user from memberships where tenant_id = $1 and group_id = $2 and member_user = any($3)`,
+		c.dir.tenant, group, ids).Query(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+			c.members[id] = member{kind: "User"}
+			return nil
+		})
+		return err
+	})
 }
 
 // asRule is the group as rules see it.
@@ -230,7 +269,7 @@ func (c *groupChange) queueNamed(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID)
 	b.Queue(`
 		select m.member_user, 'User', true from memberships m where m.tenant_id = $1 and m.group_id = $4 and m.member_user = any($2)
 		union all
-		select m.member_group, 'Group', true from memberships m where m.tenant_id = $1 and m.group_id = $4 and m.member_group = any($2)
+		select m.member_group, 'Group', true from memberships m where m.tenant_id = $1 and m.group_id = $4 and m.member_user is null and m.member_group = any($2)
 		union all
 		select u.id, 'User', false from users u where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
 		union all
