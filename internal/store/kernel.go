@@ -226,8 +226,6 @@ func readError(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case pg.Code == stateUnauthenticated:
 		return ErrUnauthenticated
-	case pg.Code == "57014": // query_canceled: the statement timeout
-		return fmt.Errorf("%w: %w", ErrTooMany, err)
 	case unavailable(pg.Code):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

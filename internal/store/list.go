@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -25,6 +26,15 @@ type Query struct {
 	Count       int          // of items; negative means 100, more than 1,000 means 1,000
 	WithMembers bool         // of groups
 	WithGroups  bool         // of users
+}
+
+// tooMany says of a query that ran into the statement timeout that its filter is
+// to blame. Where there is none, the database is.
+func (q Query) tooMany(err error) error {
+	if q.Filter != nil && state(err) == "57014" {
+		return fmt.Errorf("%w: %v", ErrTooMany, err)
+	}
+	return err
 }
 
 // A Page is one page of a list, in the order in which its items were made.
@@ -139,7 +149,7 @@ func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
 		dir.queueGroupRefs(b, l.page(`u.id`, `users u`, 1), append(l.args[1:len(l.args):len(l.args)], l.count, l.offset),
 			func(user uuid.UUID, g GroupRef) { addGroup(page.Items, user, g) })
 	}
-	return page, dir.store.read(ctx, b)
+	return page, q.tooMany(dir.store.read(ctx, b))
 }
 
 // Groups lists living groups.
@@ -164,7 +174,7 @@ func (dir *Directory) Groups(ctx context.Context, q Query) (Page[Group], error) 
 		dir.queueMembers(b, l.page(`g.id`, `groups g`, 1), append(l.args[1:len(l.args):len(l.args)], l.count, l.offset),
 			func(group uuid.UUID, m Member) { addMember(page.Items, group, m) })
 	}
-	err = dir.store.read(ctx, b)
+	err = q.tooMany(dir.store.read(ctx, b))
 	for i := range page.Items {
 		if q.WithMembers && page.Items[i].Members == nil {
 			page.Items[i].Members = []Member{}
