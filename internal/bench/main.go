@@ -61,6 +61,7 @@ func scenarios() []scenario {
 		{"patch", patch},
 		{"member", member},
 		{"check", check},
+		{"sign-in", signIn},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -103,7 +104,7 @@ func (w *world) rawPatch(ctx context.Context, ids []string) error {
 // member adds people to one group: 1 client beside 32, an empty group beside
 // one of 100,000.
 func member(ctx context.Context, w *world) error {
-	ids, _, err := w.people(ctx, crowd)
+	ids, _, err := w.people(ctx, 2*crowd)
 	if err != nil {
 		return err
 	}
@@ -117,18 +118,14 @@ func member(ctx context.Context, w *world) error {
 			if err != nil {
 				return err
 			}
-			taken := make(chan string, len(ids))
-			for _, id := range ids {
-				taken <- id
-			}
+			crew := &crew{w: w, size: size, ids: ids, group: group}
 			err = w.scimCell(ctx, fmt.Sprintf("member add, group of %d", size), clients, &raw, func(c *client) error {
-				id := <-taken
-				err := c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group,
-					`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Add","path":"members","value":[{"$ref":null,"value":"`+id+`"}]}]}`)
-				if len(taken) == 0 { // the cell has used everybody: take them out and go on
-					err = refill(c, group, ids, taken)
+				group, id, err := crew.next(ctx)
+				if err != nil {
+					return err
 				}
-				return err
+				return c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group,
+					`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Add","path":"members","value":[{"$ref":null,"value":"`+id+`"}]}]}`)
 			})
 			if err != nil {
 				return err
@@ -138,22 +135,28 @@ func member(ctx context.Context, w *world) error {
 	return nil
 }
 
-func refill(c *client, group string, ids []string, taken chan<- string) error {
-	body := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Remove","path":"members","value":[`
-	for i, id := range ids {
-		if i > 0 {
-			body += ","
+// A crew hands out people who are not in the group yet, and another group
+// when all of them are.
+type crew struct {
+	mu    sync.Mutex
+	w     *world
+	size  int
+	ids   []string
+	group string
+	used  int
+}
+
+func (c *crew) next(ctx context.Context) (group, id string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.used == len(c.ids) {
+		if c.group, err = c.w.group(ctx, c.size); err != nil {
+			return "", "", err
 		}
-		body += `{"value":"` + id + `"}`
+		c.used = 0
 	}
-	err := c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group, body+`]}]}`)
-	for _, id := range ids {
-		select {
-		case taken <- id:
-		default:
-		}
-	}
-	return err
+	c.used++
+	return c.group, c.ids[c.used-1], nil
 }
 
 // group makes a group that a rule reads. Its many members are rows of people

@@ -18,7 +18,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/muster-id/muster/internal/fetch"
 	"github.com/muster-id/muster/internal/localpg"
+	"github.com/muster-id/muster/internal/login"
 	"github.com/muster-id/muster/internal/server"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/registry"
@@ -218,7 +220,10 @@ func beServer(ctx context.Context, url, profile string) error {
 	}
 	fmt.Println(listener.Addr())
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	srv, err := server.New(server.Config{Store: s, PublicURL: "http://" + listener.Addr().String(), Log: log, Metrics: metrics})
+	srv, err := server.New(server.Config{Store: s, PublicURL: "http://" + listener.Addr().String(), Log: log, Metrics: metrics,
+		Limits: server.Limits{SignIns: server.Unlimited(), Failures: server.Unlimited()},
+		Login:  login.Config{Fetch: fetch.NewClient(fetch.Config{AllowLoopback: true})},
+	})
 	if err != nil {
 		return err
 	}

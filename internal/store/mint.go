@@ -67,16 +67,17 @@ func (s *Store) MintCode(ctx context.Context, signIn SignIn, who Identity) (d De
 		}
 		d = ad.decide()
 		d.Position = s.position(signIn.tenant, s.incarnation, ad.xid)
-		return tx.commit(func(b *pgx.Batch) {
+		err = tx.commit(func(b *pgx.Batch) {
 			if d.Allowed {
 				queueSession(b, signIn, who, ad, code)
 			}
 			queueDecision(b, signIn.tenant, ad.connection, d, signIn.Request.ClientID)
 		})
+		if state(err) == "23505" { // another first sign-in has bound the identity beside us
+			return errRepeat
+		}
+		return err
 	})
-	if state(err) == "23505" { // bound beside us: the same journey twice
-		err = ErrUnavailable
-	}
 	if err != nil {
 		return Decision{}, "", err
 	}

@@ -195,3 +195,18 @@ func TestACodeDoesNotOutliveItsPerson(t *testing.T) {
 		})
 	}
 }
+
+func TestTwoFirstSignInsOfOnePerson(t *testing.T) {
+	c := ringling(t)
+	c.create("jamie@ringling.example", "oid-jamie")
+	journeys := make(chan store.SignIn, 20)
+	for range cap(journeys) {
+		journeys <- c.begin(c.store)
+	}
+	if n := twenty(func() bool {
+		d, _, err := c.store.MintCode(t.Context(), <-journeys, identity("oid-jamie"))
+		return err == nil && d.Allowed
+	}); n != 20 {
+		t.Errorf("of 20 first sign-ins in as many browsers %d were let in", n)
+	}
+}
