@@ -374,6 +374,12 @@ func TestAbuse_R09(t *testing.T) {
 	if len(got.Assignments) != 0 || len(got.Faults) != 1 || !got.Faults[0].Absent {
 		t.Errorf("Derive = %+v, want no assignment and a fault for the absent attribute", got)
 	}
+	// Where the other operand alone settles it, the absent attribute could not take
+	// the role away whatever it were.
+	got = program.Derive(t.Context(), Person{ID: "ada", Active: true, User: scim.Resource{"nickName": "y"}}, "2026-11-30")
+	if len(got.Assignments) != 1 || len(got.Faults) != 0 {
+		t.Errorf("Derive = %+v, want the assignment that holds for every title", got)
+	}
 }
 
 func TestAbuse_R14(t *testing.T) {
