@@ -328,12 +328,12 @@ func queueAsked(b *pgx.Batch, tenant uuid.UUID, r CheckRequest, collect func(pgx
 	}
 	// A bound identity is the person; an unbound subject is, where the
 	// connection matches people by it.
-	b.Queue(`select `+admissionColumns+from+`u.id in (
+	b.Queue(`select `+admissionColumns+from+`u.id = any(array(
 			select i.user_id from identities i join connections k on k.tenant_id = i.tenant_id and k.id = i.connection_id
 			where i.tenant_id = $1 and k.name = $3 and i.issuer = $4 and i.subject = $5 and i.ended_at is null
 			union
 			select m.id from connections k join users m on m.tenant_id = k.tenant_id and m.connection_id = k.id
 			where k.tenant_id = $1 and k.name = $3 and k.issuer = $4 and k.match_claim = 'sub'
-			and m.external_id = $5 and m.deleted_at is null)
+			and m.external_id = $5 and m.deleted_at is null))
 		limit 2`, tenant, r.ClientID, r.Connection, r.Issuer, r.Subject).Query(collect)
 }

@@ -87,10 +87,12 @@ func (s *Store) MintCode(ctx context.Context, signIn SignIn, who Identity) (d De
 
 // fits selects the living users of a connection that an identity fits: the one
 // it is bound to, and those whose externalId is the match claim's value.
-const fits = `u.tenant_id = $1 and u.connection_id = $2 and u.deleted_at is null and (
-	u.id in (select i.user_id from identities i where i.tenant_id = $1 and i.connection_id = $2
-		and i.issuer = $3 and i.subject = $4 and i.ended_at is null)
-	or u.external_id = nullif($5, ''))`
+const fits = `u.tenant_id = $1 and u.connection_id = $2 and u.deleted_at is null and u.id = any(array(
+	select i.user_id from identities i where i.tenant_id = $1 and i.connection_id = $2
+		and i.issuer = $3 and i.subject = $4 and i.ended_at is null
+	union all
+	select m.id from users m where m.tenant_id = $1 and m.connection_id = $2
+		and m.external_id = nullif($5, '') and m.deleted_at is null))`
 
 // lockIdentity is the first trip of a sign-in: gate, consume, lock whoever
 // fits, and read them in a statement that began after the lock was granted.
