@@ -37,7 +37,19 @@ func Look(t testing.TB, ownerURL, tenant string) *pgx.Conn {
 // change, and the numbers of the log have no gap.
 func Audit(t testing.TB, ownerURL, tenant string, g Grants) {
 	t.Helper()
-	conn := Look(t, ownerURL, tenant)
+	AuditOn(t, Look(t, ownerURL, tenant), g)
+}
+
+// Reporter is what [AuditOn] and [Digests] need of a test, [testing.TB] or another.
+type Reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// AuditOn is [Audit] on a connection of [Look].
+func AuditOn(t Reporter, conn *pgx.Conn, g Grants) {
+	t.Helper()
 	for _, finding := range findings {
 		none(t, conn, finding.what, finding.sql)
 	}
@@ -95,7 +107,7 @@ var findings = []struct{ what, sql string }{
 }
 
 // none reports the rows that there must not be.
-func none(t testing.TB, conn *pgx.Conn, what, sql string, args ...any) {
+func none(t Reporter, conn *pgx.Conn, what, sql string, args ...any) {
 	t.Helper()
 	rows, err := conn.Query(context.Background(), sql, args...)
 	if err != nil {
@@ -108,4 +120,29 @@ func none(t testing.TB, conn *pgx.Conn, what, sql string, args ...any) {
 	for _, row := range found[:min(len(found), 5)] {
 		t.Errorf("%s: %v (%d of them)", what, row, len(found))
 	}
+}
+
+// Digests are of the whole content of every table that the tenant's rows or the
+// deployment's are in.
+func Digests(t Reporter, conn *pgx.Conn) map[string]string {
+	t.Helper()
+	ctx := context.Background()
+	rows, err := conn.Query(ctx, `select relname::text from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace`)
+	if err != nil {
+		t.Fatalf("tables: %v", err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatalf("tables: %v", err)
+	}
+	digests := map[string]string{}
+	for _, table := range tables {
+		var digest string
+		sql := `select md5(coalesce(string_agg(x::text, E'\n' order by x::text), '')) from ` + pgx.Identifier{table}.Sanitize() + ` x`
+		if err := conn.QueryRow(ctx, sql).Scan(&digest); err != nil {
+			t.Fatalf("%s: %v", table, err)
+		}
+		digests[table] = digest
+	}
+	return digests
 }
