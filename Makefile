@@ -36,7 +36,7 @@ bench: ## speed, beside raw PostgreSQL in the same run, fsync on (ONLY=create fo
 
 soak: ## the concurrent tests, over and over (FOR=10 times)
 	@scripts/setup postgres cc
-	$(TEST) -race -timeout 0 -count $(or $(FOR),10) -run 'Concurrent|NoStale|Lost|Killed' $(PACKAGE)
+	$(TEST) -race -timeout 0 -count $(or $(FOR),10) -run 'Concurrent|NoStale|Lost|Killed|OneWinner|Unknown|Publish' $(PACKAGE)
 
 fuzz: ## each fuzz target for a minute (FOR=60s)
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
