@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -50,6 +51,38 @@ func TestDivergencesAreShown(t *testing.T) {
 	for name := range named {
 		t.Errorf("DIVERGENCES.md names %s, which is no transcript", name)
 	}
+}
+
+// A divergence that no transcript can show is shown by a test, which exists.
+func TestDivergencesNameTestsThatExist(t *testing.T) {
+	text, err := os.ReadFile("DIVERGENCES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := testSources(t)
+	for _, name := range regexp.MustCompile(`\bTest\w+`).FindAllString(string(text), -1) {
+		if !strings.Contains(sources, "\nfunc "+name+"(t *testing.T)") {
+			t.Errorf("DIVERGENCES.md names %s, which is no test", name)
+		}
+	}
+}
+
+// testSources is the text of every test of the doors and of what is below them.
+func testSources(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob("../internal/*/*_test.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no tests found: %v", err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
 }
 
 func FuzzParse(f *testing.F) {

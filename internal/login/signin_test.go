@@ -27,6 +27,13 @@ func TestAStandardRelyingPartySignsAPersonIn(t *testing.T) {
 	user := h.provisionJamie()
 	provider, err := oidc.NewProvider(t.Context(), h.url)
 	h.must(err)
+	var metadata struct {
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+	}
+	h.must(provider.Claims(&metadata))
+	if diff := cmp.Diff([]string{"ES256"}, metadata.Algorithms); diff != "" {
+		t.Errorf("algorithms of ID Tokens: -want +got\n%s", diff)
+	}
 	for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
 		endpoint := provider.Endpoint()
 		endpoint.AuthStyle = style
