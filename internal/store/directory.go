@@ -74,7 +74,11 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 		actor: "scim:" + c.name, request: r,
 	}
 	s.used.note(c)
-	return dir, dir.loadSettings(ctx, false)
+	err := dir.loadSettings(ctx, false)
+	if err == nil && !dir.settings.knows(c.connection) { // newer than what is kept
+		err = dir.loadSettings(ctx, true)
+	}
+	return dir, err
 }
 
 // findCredential looks a token up by its hash, within the tenant named in the

@@ -30,6 +30,11 @@ type connectionSettings struct {
 	profile scim.Profile
 }
 
+func (set *settings) knows(connection uuid.UUID) bool {
+	_, ok := set.connections[connection]
+	return ok
+}
+
 // settingsCache keeps the newest settings of the tenants in use.
 type settingsCache struct {
 	mu       sync.RWMutex
