@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -13,76 +12,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/muster-id/muster/internal/localpg"
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/registry"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
-
-// A standby is what commits have to reach while it is required: one that is not
-// there. A COMMIT then waits, after it is durable here and before it is safe.
-type standby struct {
-	t       *testing.T
-	cluster *localpg.Cluster
-}
-
-func (s *standby) psql(sql string) string {
-	s.t.Helper()
-	out, err := s.cluster.Psql(context.Background(), "muster", sql)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return out
-}
-
-// require returns once commits wait.
-func (s *standby) require() {
-	s.t.Helper()
-	s.psql(`alter system set synchronous_standby_names = 'absent'; select pg_reload_conf();`)
-	for {
-		probed := make(chan error, 1)
-		go func() {
-			_, err := s.cluster.Psql(context.Background(), "muster", `set application_name = 'probe'; select pg_logical_emit_message(true, 'probe', '');`)
-			probed <- err
-		}()
-		for done := false; !done; {
-			if pid := s.psql(`select pid from pg_stat_activity where application_name = 'probe' and wait_event = 'SyncRep'`); pid != "" {
-				s.psql(`select pg_cancel_backend(` + pid + `)`)
-				<-probed
-				return
-			}
-			select {
-			case err := <-probed:
-				if err != nil {
-					s.t.Fatal(err)
-				}
-				done = true // not yet
-			default:
-			}
-		}
-	}
-}
-
-// lift lets every commit that waits go on.
-func (s *standby) lift() {
-	s.t.Helper()
-	s.psql(`alter system reset synchronous_standby_names; select pg_reload_conf();`)
-}
-
-// A wait is one COMMIT of a backend that waits for the standby.
-type wait struct{ backend, since string }
-
-// waits are those of the server's role.
-func (s *standby) waits() []wait {
-	s.t.Helper()
-	var found []wait
-	for line := range strings.Lines(s.psql(`select pid, query_start from pg_stat_activity where usename = 'muster_server' and wait_event = 'SyncRep'`)) {
-		backend, since, _ := strings.Cut(strings.TrimSpace(line), "|")
-		found = append(found, wait{backend, since})
-	}
-	return found
-}
 
 // A running write notes the backends that it uses, by way of its context: its
 // own, and the one that looks for its outcome, which may be the same.
@@ -140,16 +74,15 @@ func (backends) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)
 
 // await returns once a COMMIT of r waits, another than earlier. Where r ends
 // before, it returns false and what r came to.
-func (s *standby) await(r *running, earlier wait) (w wait, waits bool, err error) {
-	s.t.Helper()
+func (r *running) await(s *storetest.Standby, earlier storetest.Wait) (w storetest.Wait, waits bool, err error) {
 	for {
 		select {
 		case err := <-r.result:
-			return wait{}, false, err
+			return storetest.Wait{}, false, err
 		case <-time.After(5 * time.Millisecond):
 		}
-		for _, w := range s.waits() {
-			if w != earlier && r.uses(w.backend) {
+		for _, w := range s.Waits() {
+			if w != earlier && r.uses(w.Backend) {
 				return w, true, nil
 			}
 		}
@@ -159,14 +92,18 @@ func (s *standby) await(r *running, earlier wait) (w wait, waits bool, err error
 // A fault befalls a backend while its COMMIT waits.
 type fault struct {
 	name   string
-	strike func(s *standby, pid string, cancel context.CancelFunc)
+	strike func(s *storetest.Standby, pid string, cancel context.CancelFunc)
 }
 
 var faults = []fault{
-	{"cancelled", func(s *standby, pid string, _ context.CancelFunc) { s.psql(`select pg_cancel_backend(` + pid + `)`) }},
-	{"terminated", func(s *standby, pid string, _ context.CancelFunc) { s.psql(`select pg_terminate_backend(` + pid + `)`) }},
-	{"given up by its caller", func(_ *standby, _ string, cancel context.CancelFunc) { cancel() }},
-	{"timed out", func(*standby, string, context.CancelFunc) {}}, // by the store's own limit
+	{"cancelled", func(s *storetest.Standby, pid string, _ context.CancelFunc) {
+		s.Psql(`select pg_cancel_backend(` + pid + `)`)
+	}},
+	{"terminated", func(s *storetest.Standby, pid string, _ context.CancelFunc) {
+		s.Psql(`select pg_terminate_backend(` + pid + `)`)
+	}},
+	{"given up by its caller", func(_ *storetest.Standby, _ string, cancel context.CancelFunc) { cancel() }},
+	{"timed out", func(*storetest.Standby, string, context.CancelFunc) {}}, // by the store's own limit
 }
 
 // A write is one acknowledged operation on a person of its own.
@@ -242,10 +179,10 @@ func expect(err error, ok bool, got any) error {
 	return err
 }
 
-func openStandby(t *testing.T) (*standby, *circus, string) {
+func openStandby(t *testing.T) (*storetest.Standby, *circus, string) {
 	cluster, owner, server := storetest.Durable(t)
 	c := ringlingOn(t, storetest.Open(t, server, func(c *store.Config) { c.PoolSize, c.Tracer = 64, backends{} }))
-	return &standby{t: t, cluster: cluster}, c, owner
+	return storetest.AbsentStandby(t, cluster), c, owner
 }
 
 // While nobody can know whether a commit will last, nothing is acknowledged,
@@ -260,17 +197,16 @@ func TestACommitOfUnknownOutcomeIsNotAcknowledged(t *testing.T) {
 			prepared = append(prepared, write.prepare(c, w*len(faults)+f))
 		}
 	}
-	s.require()
-	t.Cleanup(s.lift)
+	s.Require()
 	var all []*running
 	for i, do := range prepared {
 		write, fault := writes[i/len(faults)], faults[i%len(faults)]
 		r := start(t, write.name+", "+fault.name, do)
-		w, waits, err := s.await(r, wait{})
+		w, waits, err := r.await(s, storetest.Wait{})
 		if !waits {
 			t.Fatalf("%s: came to %v, and did not wait for the standby", r.name, err)
 		}
-		fault.strike(s, w.backend, r.cancel)
+		fault.strike(s, w.Backend, r.cancel)
 		all = append(all, r)
 	}
 	for _, r := range all {
@@ -278,7 +214,7 @@ func TestACommitOfUnknownOutcomeIsNotAcknowledged(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", r.name, err, store.ErrUnknownOutcome)
 		}
 	}
-	s.lift()
+	s.Lift()
 	conn := storetest.Look(t, owner, "ringling")
 	var created, inactive, joined int
 	err := conn.QueryRow(t.Context(), `select
@@ -299,7 +235,6 @@ func TestACommitOfUnknownOutcomeIsNotAcknowledged(t *testing.T) {
 // request's id, and the answer is the one that the commit would have had.
 func TestAnUnknownOutcomeIsFoundByTheRequestsID(t *testing.T) {
 	s, c, owner := openStandby(t)
-	t.Cleanup(s.lift)
 	n := 0
 	for _, write := range writes {
 		for _, fault := range faults[:2] { // who has given up does not wait for what is found
@@ -311,7 +246,7 @@ func TestAnUnknownOutcomeIsFoundByTheRequestsID(t *testing.T) {
 			// longer, one more write is tried.
 			for try := 0; !found && try < 5; try++ {
 				n++
-				err := s.strikeAndLift(write.prepare(c, n), fault)
+				err := strikeAndLift(t, s, write.prepare(c, n), fault)
 				if err != nil && !errors.Is(err, store.ErrUnknownOutcome) {
 					t.Fatalf("%s, %s: %v", write.name, fault.name, err)
 				}
@@ -327,16 +262,16 @@ func TestAnUnknownOutcomeIsFoundByTheRequestsID(t *testing.T) {
 
 // strikeAndLift lets do's commit wait, strikes it, and lifts the requirement
 // once the search for its outcome waits too.
-func (s *standby) strikeAndLift(do func(context.Context) error, f fault) error {
-	s.t.Helper()
-	s.require()
-	r := start(s.t, f.name, do)
-	w, waits, err := s.await(r, wait{})
+func strikeAndLift(t *testing.T, s *storetest.Standby, do func(context.Context) error, f fault) error {
+	t.Helper()
+	s.Require()
+	r := start(t, f.name, do)
+	w, waits, err := r.await(s, storetest.Wait{})
 	if waits {
-		f.strike(s, w.backend, nil)
-		_, waits, err = s.await(r, w)
+		f.strike(s, w.Backend, nil)
+		_, waits, err = r.await(s, w)
 	}
-	s.lift()
+	s.Lift()
 	switch {
 	case waits:
 		return <-r.result
