@@ -47,6 +47,7 @@ type Page[T any] struct {
 type listing struct {
 	where         string
 	args          []any
+	filtered      bool
 	offset, count int
 }
 
@@ -67,28 +68,38 @@ func (dir *Directory) listing(q Query, rt *scim.ResourceType, alias string) (lis
 	if err != nil {
 		return listing{}, err
 	}
+	l.filtered = true
 	l.where += ` and (` + compiled.Where + `)`
 	l.args = append(l.args, compiled.Args...)
 	return l, nil
 }
 
-// queue reads the page and its total.
-func (l listing) queue(b *pgx.Batch, columns, from string, rows func(pgx.Rows) error) {
-	if l.count > 0 {
-		n := len(l.args)
-		b.Queue(l.page(columns, from, 1), append(l.args[:n:n], l.count, l.offset)...).Query(rows)
-	}
-}
-
 // page is the statement of the page. Its last parameters are count and offset.
-func (l listing) page(columns, from string, order int) string {
+// The total of a filtered list is counted beside it, over ids alone; that of an
+// unfiltered one comes from elsewhere and is 0 here.
+func (l listing) page(columns, table, alias string) string {
+	total := `0`
+	if l.filtered {
+		total = `count(*) over ()`
+	}
 	n := len(l.args)
-	return `select ` + columns + ` from ` + from + ` where ` + l.where + ` order by ` + strconv.Itoa(order) +
-		` limit $` + strconv.Itoa(n+1) + ` offset $` + strconv.Itoa(n+2)
+	return `select ` + columns + `, page.total from (
+			select ` + alias + `.id, ` + total + ` as total from ` + table + ` ` + alias + ` where ` + l.where + `
+			order by 1 limit $` + strconv.Itoa(n+1) + ` offset $` + strconv.Itoa(n+2) + `) page
+		join ` + table + ` ` + alias + ` on ` + alias + `.tenant_id = $1 and ` + alias + `.id = page.id
+		order by page.id`
 }
 
-func (l listing) queueTotal(b *pgx.Batch, from string, total *int) {
-	b.Queue(`select count(*) from `+from+` where `+l.where, l.args...).QueryRow(func(row pgx.Row) error { return row.Scan(total) })
+func (l listing) pageArgs() []any { return append(l.args[:len(l.args):len(l.args)], l.count, l.offset) }
+
+func (l listing) queueTotal(b *pgx.Batch, table, alias string, total *int) {
+	b.Queue(`select count(*) from `+table+` `+alias+` where `+l.where, l.args...).QueryRow(func(row pgx.Row) error { return row.Scan(total) })
+}
+
+// past reports whether the page said nothing about the total: it holds nothing,
+// and not because there is nothing.
+func (l listing) past(items int) bool {
+	return l.filtered && items == 0 && (l.offset > 0 || l.count == 0)
 }
 
 // queueFoldedTotal counts a connection's living resources without visiting
@@ -116,17 +127,6 @@ func countedKinds(resourceType string) []string {
 	return []string{"group.created", "group.restored", "group.deleted"}
 }
 
-// addGroup gives a user of the page one of their groups. A user who came onto
-// the page between its two statements has none there.
-func addGroup(items []User, user uuid.UUID, g GroupRef) {
-	for i := range items {
-		if items[i].ID == user {
-			items[i].Groups = append(items[i].Groups, g)
-			return
-		}
-	}
-}
-
 // Users lists living users.
 func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
 	l, err := dir.listing(q, scim.UserType(), "u")
@@ -136,20 +136,27 @@ func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
 	page := Page[User]{StartIndex: l.offset + 1}
 	b := &pgx.Batch{}
 	dir.enter(b)
-	l.queue(b, userColumns, "users u", func(rows pgx.Rows) (err error) {
-		page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (u User, err error) { return u, u.scan(row) })
-		return err
-	})
-	if q.Filter == nil && dir.connection != uuid.Nil {
-		dir.queueFoldedTotal(b, "User", &page.Total)
-	} else {
-		l.queueTotal(b, "users u", &page.Total)
+	if l.count > 0 {
+		b.Queue(l.page(userColumns+`, `+groupsColumns(q.WithGroups), "users", "u"), l.pageArgs()...).Query(func(rows pgx.Rows) (err error) {
+			page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (u User, err error) {
+				return u, u.scanWithGroups(row, &page.Total)
+			})
+			return err
+		})
 	}
-	if q.WithGroups && l.count > 0 {
-		dir.queueGroupRefs(b, l.page(`u.id`, `users u`, 1), append(l.args[1:len(l.args):len(l.args)], l.count, l.offset),
-			func(user uuid.UUID, g GroupRef) { addGroup(page.Items, user, g) })
+	if !l.filtered {
+		dir.queueAll(b, l, "users", "u", &page.Total)
 	}
-	return page, q.tooMany(dir.store.read(ctx, b))
+	if err := q.tooMany(dir.store.read(ctx, b)); err != nil {
+		return Page[User]{}, err
+	}
+	if l.past(len(page.Items)) {
+		err = q.tooMany(dir.countAll(ctx, l, "users", "u", &page.Total))
+	}
+	if err == nil {
+		err = dir.reachUp(ctx, page.Items)
+	}
+	return page, err
 }
 
 // Groups lists living groups.
@@ -161,26 +168,53 @@ func (dir *Directory) Groups(ctx context.Context, q Query) (Page[Group], error) 
 	page := Page[Group]{StartIndex: l.offset + 1}
 	b := &pgx.Batch{}
 	dir.enter(b)
-	l.queue(b, groupColumns, "groups g", func(rows pgx.Rows) (err error) {
-		page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (g Group, err error) { return g, g.scan(row) })
-		return err
-	})
-	if q.Filter == nil && dir.connection != uuid.Nil {
-		dir.queueFoldedTotal(b, "Group", &page.Total)
-	} else {
-		l.queueTotal(b, "groups g", &page.Total)
+	if l.count > 0 {
+		b.Queue(l.page(groupColumns, "groups", "g"), l.pageArgs()...).Query(func(rows pgx.Rows) (err error) {
+			page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (g Group, err error) {
+				return g, row.Scan(append(g.targets(), &page.Total)...)
+			})
+			return err
+		})
+		if q.WithMembers {
+			dir.queueMembers(b, `select listed.id from (`+l.page(`g.id`, "groups", "g")+`) listed`, l.pageArgs()[1:],
+				func(group uuid.UUID, m Member) { addMember(page.Items, group, m) })
+		}
 	}
-	if q.WithMembers && l.count > 0 {
-		dir.queueMembers(b, l.page(`g.id`, `groups g`, 1), append(l.args[1:len(l.args):len(l.args)], l.count, l.offset),
-			func(group uuid.UUID, m Member) { addMember(page.Items, group, m) })
+	if !l.filtered {
+		dir.queueAll(b, l, "groups", "g", &page.Total)
 	}
-	err = q.tooMany(dir.store.read(ctx, b))
+	if err := q.tooMany(dir.store.read(ctx, b)); err != nil {
+		return Page[Group]{}, err
+	}
+	if l.past(len(page.Items)) {
+		err = q.tooMany(dir.countAll(ctx, l, "groups", "g", &page.Total))
+	}
 	for i := range page.Items {
 		if q.WithMembers && page.Items[i].Members == nil {
 			page.Items[i].Members = []Member{}
 		}
 	}
 	return page, err
+}
+
+// queueAll counts an unfiltered list.
+func (dir *Directory) queueAll(b *pgx.Batch, l listing, table, alias string, total *int) {
+	switch {
+	case dir.connection == uuid.Nil:
+		l.queueTotal(b, table, alias, total)
+	case table == "users":
+		dir.queueFoldedTotal(b, "User", total)
+	default:
+		dir.queueFoldedTotal(b, "Group", total)
+	}
+}
+
+// countAll counts a filtered list whose page said nothing about it.
+func (dir *Directory) countAll(ctx context.Context, l listing, table, alias string, total *int) error {
+	b := &pgx.Batch{}
+	dir.enter(b)
+	l.queueTotal(b, table, alias, total)
+	return dir.store.read(ctx, b)
 }
 
 func addMember(items []Group, group uuid.UUID, m Member) {

@@ -28,6 +28,8 @@ type User struct {
 	Locked     bool // ours: SCIM neither sees nor clears it
 	Deleted    bool
 	Groups     []GroupRef // only where they were asked for
+
+	nested bool // one of Groups is in others, which are not among them yet
 }
 
 // A GroupRef is one of a user's groups (RFC 7643 §4.1.2, groups).
@@ -47,26 +49,77 @@ func (u *User) scan(row pgx.Row) error {
 	return row.Scan(&u.ID, &u.Connection, &u.ExternalID, &u.Created, &u.Modified, &u.Version, &u.JSON, &u.Active, &u.Locked, &u.Deleted)
 }
 
-// User reads a living user, in one round trip.
+// groupsColumns read the groups that a user is a member of, and whether one of
+// them is in others: then what is above them takes a trip of its own.
+func groupsColumns(wanted bool) string {
+	if !wanted {
+		return `array[]::text[], false`
+	}
+	return `array(select g.id::text || g.display_name from memberships m
+			join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id and g.deleted_at is null
+			where m.tenant_id = u.tenant_id and m.member_user = u.id order by g.id),
+		exists (select from memberships m join memberships p on p.tenant_id = m.tenant_id and p.member_group = m.group_id
+			where m.tenant_id = u.tenant_id and m.member_user = u.id)`
+}
+
+// scanWithGroups reads userColumns, groupsColumns and what comes after.
+func (u *User) scanWithGroups(row pgx.Row, more ...any) error {
+	var groups []string
+	err := row.Scan(append([]any{&u.ID, &u.Connection, &u.ExternalID, &u.Created, &u.Modified, &u.Version, &u.JSON,
+		&u.Active, &u.Locked, &u.Deleted, &groups, &u.nested}, more...)...)
+	const id = 36 // characters
+	for _, text := range groups {
+		if key, bad := uuid.Parse(text[:id]); bad == nil {
+			u.Groups = append(u.Groups, GroupRef{ID: key, Display: text[id:], Direct: true})
+		}
+	}
+	return err
+}
+
+// reachUp adds to users the groups that they are in through others.
+func (dir *Directory) reachUp(ctx context.Context, users []User) error {
+	at := map[uuid.UUID]*User{}
+	var ids []uuid.UUID
+	for i := range users {
+		if users[i].nested {
+			at[users[i].ID], ids = &users[i], append(ids, users[i].ID)
+			users[i].Groups = nil
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	b := &pgx.Batch{}
+	dir.enter(b)
+	queueGroups(b, dir.tenant, ids, func(user uuid.UUID, g rolemap.Group, direct bool) {
+		if key, err := uuid.Parse(g.ID); err == nil {
+			at[user].Groups = append(at[user].Groups, GroupRef{ID: key, Display: g.DisplayName, Direct: direct})
+		}
+	})
+	return dir.store.read(ctx, b)
+}
+
+// User reads a living user, in one round trip; two where the user is in groups
+// that are in groups.
 func (dir *Directory) User(ctx context.Context, id string, withGroups bool) (User, error) {
 	key, err := parseID(id)
 	if err != nil {
 		return User{}, dir.refuse(ctx, err)
 	}
-	var u User
+	found := make([]User, 1)
 	b := &pgx.Batch{}
 	dir.enter(b)
-	b.Queue(`select `+userColumns+` from users u
+	b.Queue(`select `+userColumns+`, `+groupsColumns(withGroups)+` from users u
 		where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+` and u.deleted_at is null`,
-		dir.tenant, key, dir.narrowed()).QueryRow(u.scan)
-	if withGroups {
-		dir.queueGroupRefs(b, `select $2::uuid`, []any{key}, func(_ uuid.UUID, g GroupRef) { u.Groups = append(u.Groups, g) })
-	}
+		dir.tenant, key, dir.narrowed()).QueryRow(func(row pgx.Row) error { return found[0].scanWithGroups(row) })
 	err = dir.store.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return User{}, ErrNotFound
 	}
-	return u, err
+	if err == nil {
+		err = dir.reachUp(ctx, found)
+	}
+	return found[0], err
 }
 
 // narrowed is the Directory's connection as a query parameter: null for all.
@@ -91,30 +144,6 @@ func (dir *Directory) refuse(ctx context.Context, err error) error {
 		return entered
 	}
 	return err
-}
-
-// queueGroupRefs reads the groups of the users that a statement selects, whose
-// parameters begin at $2.
-func (dir *Directory) queueGroupRefs(b *pgx.Batch, users string, args []any, add func(user uuid.UUID, g GroupRef)) {
-	b.Queue(`
-		with recursive held as (
-			select m.member_user as user_id, m.group_id, true as direct from memberships m
-			where m.tenant_id = $1 and m.member_user = any(array(`+users+`))
-			union
-			select held.user_id, m.group_id, false from held
-			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
-		)
-		select held.user_id, g.id, g.display_name, bool_or(held.direct)
-		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
-		group by held.user_id, g.id, g.display_name order by g.id`, append([]any{dir.tenant}, args...)...).Query(func(rows pgx.Rows) error {
-		var user uuid.UUID
-		var g GroupRef
-		_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.Display, &g.Direct}, func() error {
-			add(user, g)
-			return nil
-		})
-		return err
-	})
 }
 
 // CreateUser adds a user and derives its roles, in one round trip. Where a
