@@ -1,0 +1,278 @@
+package store_test
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
+)
+
+// A crossing is one method of a Directory called by mine about what is theirs:
+// another connection's or another tenant's. It answers what is wrong about it.
+type crossing func(t *testing.T, mine, theirs *stand)
+
+// notFound calls do in every way in which mine can be a Directory: as the SCIM
+// client, and as an admin who looks at this connection.
+func notFound(do func(dir *store.Directory, theirs *stand) error) crossing {
+	return func(t *testing.T, mine, theirs *stand) {
+		t.Helper()
+		for who, dir := range map[string]*store.Directory{"the SCIM client": mine.scim(), "a narrowed admin": mine.narrow()} {
+			if err := do(dir, theirs); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s: got %v, want not found", who, err)
+			}
+		}
+		if mine.tenant == theirs.tenant {
+			return
+		}
+		if err := do(mine.admin(), theirs); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("an admin of the tenant: got %v, want not found", err)
+		}
+	}
+}
+
+// crossings has a case for every exported method of a Directory.
+var crossings = map[string]crossing{
+	"User": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, err := dir.User(theirs.t.Context(), theirs.jamie.ID.String(), true)
+		return err
+	}),
+	"UpdateUser": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, _, err := dir.UpdateUser(theirs.t.Context(), theirs.jamie.ID.String(), "", set("displayName", "taken over"))
+		return err
+	}),
+	"DeleteUser": notFound(func(dir *store.Directory, theirs *stand) error {
+		return dir.DeleteUser(theirs.t.Context(), theirs.jamie.ID.String(), "")
+	}),
+	"LockUser": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, _, err := dir.LockUser(theirs.t.Context(), theirs.jamie.ID, true)
+		return err
+	}),
+	"RestoreUser": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, _, err := dir.RestoreUser(theirs.t.Context(), theirs.robin.ID)
+		return err
+	}),
+	"FindUser": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, err := dir.FindUser(theirs.t.Context(), theirs.jamie.ID.String())
+		return err
+	}),
+	"Explain": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, err := dir.Explain(theirs.t.Context(), theirs.jamie.ID.String())
+		return err
+	}),
+	"Group": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, err := dir.Group(theirs.t.Context(), theirs.finance.ID.String(), true)
+		return err
+	}),
+	"UpdateGroup": notFound(func(dir *store.Directory, theirs *stand) error {
+		id := theirs.finance.ID.String()
+		_, _, err := dir.UpdateGroup(theirs.t.Context(), id, "", renamed("taken over"))
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		_, _, err = dir.UpdateGroup(theirs.t.Context(), id, "", store.GroupChange{Members: members(scim.RemoveMembers, theirs.jamie)})
+		return err
+	}),
+	"DeleteGroup": notFound(func(dir *store.Directory, theirs *stand) error {
+		return dir.DeleteGroup(theirs.t.Context(), theirs.finance.ID.String(), "*")
+	}),
+	"WithConnection": func(t *testing.T, mine, theirs *stand) {
+		if _, err := mine.admin().WithConnection(theirs.id); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("got %v, want not found", err)
+		}
+	},
+
+	"Users": func(t *testing.T, mine, theirs *stand) {
+		for _, text := range []string{`id eq "` + theirs.jamie.ID.String() + `"`, `groups.value eq "` + theirs.finance.ID.String() + `"`} {
+			page, err := mine.scim().Users(t.Context(), store.Query{Count: 10, Filter: filterBy(t, scim.UserType(), text)})
+			if err != nil || page.Total != 0 || len(page.Items) != 0 {
+				t.Errorf("%s: got %d %v, want nobody", text, page.Total, err)
+			}
+		}
+		page, err := mine.scim().Users(t.Context(), store.Query{Count: 10, WithGroups: true})
+		if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != mine.jamie.ID ||
+			len(page.Items[0].Groups) != 1 || page.Items[0].Groups[0].ID != mine.finance.ID {
+			t.Errorf("all: got %+v %v, want the one person here in the one group here", page, err)
+		}
+	},
+	"Groups": func(t *testing.T, mine, theirs *stand) {
+		for _, text := range []string{`id eq "` + theirs.finance.ID.String() + `"`, `members.value eq "` + theirs.jamie.ID.String() + `"`} {
+			page, err := mine.scim().Groups(t.Context(), store.Query{Count: 10, Filter: filterBy(t, scim.GroupType(), text)})
+			if err != nil || page.Total != 0 || len(page.Items) != 0 {
+				t.Errorf("%s: got %d %v, want none", text, page.Total, err)
+			}
+		}
+		page, err := mine.scim().Groups(t.Context(), store.Query{Count: 10, WithMembers: true})
+		if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != mine.finance.ID ||
+			len(page.Items[0].Members) != 1 || page.Items[0].Members[0].ID != mine.jamie.ID {
+			t.Errorf("all: got %+v %v, want the one group here with the one person here", page, err)
+		}
+	},
+
+	// Names are free here whatever is taken there, and nobody there comes back.
+	"CreateUser": func(t *testing.T, mine, theirs *stand) {
+		name := uuid.NewString()
+		there := theirs.create(name)
+		if _, _, err := theirs.scim().UpdateUser(t.Context(), there.ID.String(), "", set("active", false)); err != nil {
+			t.Fatal(err)
+		}
+		here, created, err := mine.scim().CreateUser(t.Context(), person(name+"@ringling.example", name))
+		if err != nil || !created || here.ID == there.ID {
+			t.Fatalf("got %v created %t %v, want a new person", here.ID, created, err)
+		}
+		if u, err := theirs.scim().User(t.Context(), there.ID.String(), false); err != nil || u.Active {
+			t.Errorf("the person there: active %t, %v", u.Active, err)
+		}
+		for p, u := range map[*stand]store.User{mine: here, theirs: there} {
+			if err := p.scim().DeleteUser(t.Context(), u.ID.String(), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	},
+	"CreateGroup": func(t *testing.T, mine, theirs *stand) {
+		doc := group(uuid.NewString(), theirs.jamie)
+		doc.Members = append(doc.Members, scim.Member{Value: theirs.finance.ID.String()})
+		g, notes, err := mine.scim().CreateGroup(t.Context(), doc)
+		if mine.profile == "strict" {
+			var wire *scim.Error
+			if !errors.As(err, &wire) || wire.Status != 400 {
+				t.Errorf("strict: got %v, want 400", err)
+			}
+			return
+		}
+		if err != nil || len(notes) != 2 {
+			t.Fatalf("lenient: got %v %v, want two members noted as unknown", notes, err)
+		}
+		got, err := mine.scim().Group(t.Context(), g.ID.String(), true)
+		if err != nil || len(got.Members) != 0 {
+			t.Errorf("members of another: %v %v", got.Members, err)
+		}
+		if err := mine.scim().DeleteGroup(t.Context(), g.ID.String(), ""); err != nil {
+			t.Fatal(err)
+		}
+	},
+
+	// The token of one opens nothing at the other's address.
+	"Enter": func(t *testing.T, mine, theirs *stand) {
+		if err := mine.scim().Enter(t.Context()); err != nil {
+			t.Errorf("at home: %v", err)
+		}
+		if mine.tenant == theirs.tenant {
+			return
+		}
+		if _, err := mine.store.SCIM(t.Context(), theirs.slug, mine.token, mine.request()); !errors.Is(err, store.ErrUnauthenticated) {
+			t.Errorf("at another tenant's address: got %v, want not authenticated", err)
+		}
+	},
+	"Tenant": func(t *testing.T, mine, _ *stand) {
+		if got := mine.scim().Tenant(); got != mine.slug {
+			t.Errorf("got %s, want %s", got, mine.slug)
+		}
+	},
+	"Profile": func(t *testing.T, mine, _ *stand) {
+		if got := string(mine.scim().Profile()); got != mine.profile {
+			t.Errorf("got %s, want %s", got, mine.profile)
+		}
+	},
+
+	// Rules are the tenant's: what another publishes moves nothing here.
+	"Rules": func(t *testing.T, mine, theirs *stand) {
+		here, err := mine.scim().Rules(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := theirs.scim().Rules(t.Context())
+		if err != nil || (here.Source == there.Source) != (mine.tenant == theirs.tenant) {
+			t.Errorf("the rules of %s and %s: %v", mine.slug, theirs.slug, err)
+		}
+	},
+	"PublishRules": func(t *testing.T, mine, theirs *stand) {
+		before, err := theirs.admin().Rules(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, issues, err := mine.admin().PublishRules(t.Context(), mine.rules()); err != nil {
+			t.Fatal(err, issues)
+		}
+		after, err := theirs.admin().Rules(t.Context())
+		if mine.tenant != theirs.tenant && (err != nil || after != before) {
+			t.Errorf("the rules there went from %d to %d: %v", before.Version, after.Version, err)
+		}
+		if mine.tenant != theirs.tenant {
+			if _, _, err := mine.admin().PublishRules(t.Context(), theirs.rules()); err == nil {
+				t.Error("rules that grant another tenant's roles were published")
+			}
+		}
+	},
+	"CheckRules": func(t *testing.T, mine, theirs *stand) {
+		program, issues, err := mine.admin().CheckRules(t.Context(), theirs.rules())
+		if err != nil || mine.tenant != theirs.tenant && program != nil {
+			t.Errorf("rules that grant another tenant's roles: %v %v", issues, err)
+		}
+	},
+}
+
+// To whoever calls, what another connection or tenant has is what nobody has,
+// by every method of a Directory; and nothing of it is changed.
+func TestAnothersIdLooksLikeNoId(t *testing.T) {
+	f := newFair(t).live()
+	methods := reflect.TypeFor[*store.Directory]()
+	for i := range methods.NumMethod() {
+		if name := methods.Method(i).Name; crossings[name] == nil {
+			t.Errorf("no case crosses from one tenant to another by %s: add one", name)
+		}
+	}
+	for name, cross := range crossings {
+		if _, ok := methods.MethodByName(name); !ok {
+			t.Errorf("there is no method %s", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			mine := f.stands["ringling"]
+			for _, p := range mine {
+				for _, other := range f.foreign(p) {
+					cross(t, p, other)
+				}
+			}
+		})
+	}
+	for slug, stands := range f.stands {
+		for _, p := range stands {
+			u, err := p.scim().User(t.Context(), p.jamie.ID.String(), true)
+			if err != nil || u.Version != p.jamie.Version || u.Locked || len(u.Groups) != 1 {
+				t.Errorf("%s/%s: the person was changed: %+v %v", slug, p.name, u, err)
+			}
+			if _, err := p.scim().User(t.Context(), p.robin.ID.String(), false); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s/%s: the person who was deleted: %v", slug, p.name, err)
+			}
+			g, err := p.scim().Group(t.Context(), p.finance.ID.String(), true)
+			if err != nil || g.Name != "Finance" || len(g.Members) != 1 {
+				t.Errorf("%s/%s: the group was changed: %+v %v", slug, p.name, g, err)
+			}
+		}
+	}
+}
+
+// A check by way of another tenant finds nobody, and an application that does
+// not serve the tenant is nobody itself.
+func TestAnothersPersonIsNotChecked(t *testing.T) {
+	f := newFair(t).live()
+	mine, theirs := f.stands["ringling"][0], f.stands["cirque"][0]
+	d, err := mine.check(theirs.jamie.ID.String())
+	nobody, _ := mine.check(uuid.NewString())
+	d.Position, nobody.Position = "", ""
+	if err != nil || !reflect.DeepEqual(d, nobody) || d.Reason != store.NotProvisioned {
+		t.Errorf("got %+v %v, want what is said of nobody: %+v", d, err, nobody)
+	}
+	crossed := store.CheckRequest{Tenant: theirs.slug, ClientID: mine.client, Secret: mine.secret, UserID: theirs.jamie.ID.String()}
+	if _, err := f.store.Check(t.Context(), crossed); !errors.Is(err, store.ErrUnauthenticated) {
+		t.Errorf("an application of another tenant: got %v, want not authenticated", err)
+	}
+	stolen := theirs.redemption(theirs.signIn("jamie"))
+	stolen.ClientID, stolen.Secret = mine.client, mine.secret
+	if _, _, err := f.store.MintToken(t.Context(), stolen); !errors.Is(err, store.ErrInvalidGrant) {
+		t.Errorf("another application's code: got %v, want an invalid grant", err)
+	}
+}
