@@ -115,8 +115,8 @@ func valueAt(resource map[string]any, path string) any {
 		return extension[name]
 	}
 	if outer, inner, found := strings.Cut(path, "."); found {
-		complex, _ := resource[outer].(map[string]any)
-		return complex[inner]
+		parts, _ := resource[outer].(map[string]any)
+		return parts[inner]
 	}
 	return resource[path]
 }
