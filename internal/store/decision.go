@@ -152,23 +152,50 @@ func bytesOf(texts []string) (n int) {
 type sender func(*pgx.Batch) error
 
 // refresh gives a stale person the roles that follow from the facts as they
-// are now. It evaluates in memory and writes nothing (design §3, Fresh and stale).
-func (s *Store) refresh(ctx context.Context, tenant uuid.UUID, ad *admission, send sender) error {
+// are now. It evaluates in memory and writes nothing (design §3, Fresh and
+// stale). Rules and facts are of one moment: a mint holds the person, a check
+// reads in one snapshot.
+func (s *Store) refresh(ctx context.Context, tenant uuid.UUID, ad *admission, snapshot bool, send sender) error {
 	if ad.fresh || ad.refusal() != "" {
 		return nil
 	}
-	set, err := s.settingsFor(ctx, tenant, ad.derivation)
-	if err != nil {
-		return err
+	for range tries {
+		set, err := s.settingsFor(ctx, tenant, ad.derivation)
+		if err != nil {
+			return err
+		}
+		p, err := readFacts(tenant, ad, snapshot, send)
+		if err != nil {
+			return err
+		}
+		if set.derivation == ad.derivation {
+			ad.derive(ctx, set, p)
+			return nil
+		}
 	}
+	return ErrUnavailable // the rules change faster than they can be read
+}
+
+// readFacts reads the person, the groups and the derivation counter.
+func readFacts(tenant uuid.UUID, ad *admission, snapshot bool, send sender) (*person, error) {
 	p := &person{}
 	b := &pgx.Batch{}
+	if snapshot {
+		b.Queue(`begin isolation level repeatable read read only`)
+	}
 	nameTenant(b, tenant.String(), everyConnection)
+	b.Queue(`select derivation from tenants where id = $1`, tenant).QueryRow(func(row pgx.Row) error { return row.Scan(&ad.derivation) })
 	b.Queue(`select `+personColumns+` from users u where u.tenant_id = $1 and u.id = $2`, tenant, ad.user).QueryRow(p.scan)
 	queueGroups(b, tenant, []uuid.UUID{ad.user}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
-	if err := send(b); err != nil {
-		return err
+	if snapshot {
+		b.Queue(`commit`)
 	}
+	return p, send(b)
+}
+
+// derive replaces what the admission says about the person by what the rules
+// make of the facts.
+func (ad *admission) derive(ctx context.Context, set *settings, p *person) {
 	ad.active, ad.locked = p.active && !p.deleted, p.locked
 	ad.held, ad.fault = nil, set.fault
 	for _, a := range set.derive(ctx, p).wanted {
@@ -177,7 +204,6 @@ func (s *Store) refresh(ctx context.Context, tenant uuid.UUID, ad *admission, se
 		}
 	}
 	slices.Sort(ad.held)
-	return nil
 }
 
 // settingsFor answers the settings of a derivation counter just read. Where the
@@ -231,7 +257,7 @@ func (s *Store) Check(ctx context.Context, r CheckRequest) (Decision, error) {
 		return s.refused(nobody), nil
 	}
 	ad := &found[0]
-	err = s.refresh(ctx, tenant, ad, func(b *pgx.Batch) error { return s.read(ctx, b) })
+	err = s.refresh(ctx, tenant, ad, true, func(b *pgx.Batch) error { return s.read(ctx, b) })
 	if err != nil {
 		return Decision{}, err
 	}

@@ -235,6 +235,9 @@ func readError(ctx context.Context, err error) error {
 // writeError gives the database's answers to a write their meaning.
 func writeError(err error) error {
 	var pg *pgconn.PgError
+	if errors.Is(err, errRepeat) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	if err == nil || errors.Is(err, ErrUnknownOutcome) || !errors.As(err, &pg) {
 		return connectionError(err)
 	}

@@ -61,8 +61,7 @@ func (s *Store) MintCode(ctx context.Context, signIn SignIn, who Identity) (d De
 			d = *refusal
 			return tx.commit(func(b *pgx.Batch) { queueDecision(b, signIn.tenant, signIn.Connection.ID, d, signIn.Request.ClientID) })
 		}
-		send := tx.send
-		if err := s.refresh(ctx, signIn.tenant, ad, send); err != nil {
+		if err := s.refresh(ctx, signIn.tenant, ad, false, tx.send); err != nil {
 			return err
 		}
 		d = ad.decide()
@@ -309,7 +308,7 @@ func (s *Store) MintToken(ctx context.Context, r CodeRedemption) (d Decision, g 
 		if err != nil {
 			return err
 		}
-		if err := s.refresh(ctx, tenant, &f.admission, tx.send); err != nil {
+		if err := s.refresh(ctx, tenant, &f.admission, false, tx.send); err != nil {
 			return err
 		}
 		d = f.decide()
