@@ -265,8 +265,24 @@ func checkFunctions(t *testing.T, conn *pgx.Conn, p *stand) {
 
 var scanned = regexp.MustCompile(`Seq Scan on (\w+)`)
 
+// byIndex finds the condition by which an index is read; names, its columns.
+var (
+	byIndex  = regexp.MustCompile(`(?m)Index (?:Only )?Scan.* (?:on|using) (\w+)[^\n]*\n\s*(?:Index Cond: )?(.*)$`)
+	bigIndex = regexp.MustCompile(`^` + strings.Trim(big.String(), `\b`) + `_`)
+	names    = regexp.MustCompile(`\(([a-z_]+) (?:=|<|>)`)
+)
+
 func checkIndexed(t *testing.T, what, sql, plan string) {
 	t.Helper()
+	for _, scan := range byIndex.FindAllStringSubmatch(plan, -1) {
+		narrow := false
+		for _, name := range names.FindAllStringSubmatch(scan[2], -1) {
+			narrow = narrow || name[1] != "tenant_id" && name[1] != "connection_id"
+		}
+		if !narrow && bigIndex.MatchString(scan[1]) && !strings.HasPrefix(what, "page of ") {
+			t.Errorf("%s: everything of the tenant or connection is read by %s:\n%s\n%s", what, scan[1], sql, plan)
+		}
+	}
 	for _, scan := range scanned.FindAllStringSubmatch(plan, -1) {
 		if big.MatchString(scan[1]) {
 			t.Errorf("%s: %s is read from end to end:\n%s\n%s", what, scan[1], sql, plan)
