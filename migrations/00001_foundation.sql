@@ -412,5 +412,15 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- enter_meeting is enter and meet in one statement: a create begins with it.
+-- +goose StatementBegin
+create function enter_meeting(tenant uuid, connection uuid, credential uuid, expected bigint, external text) returns void
+language plpgsql as $$
+begin
+	perform enter(tenant, connection, credential, expected);
+	perform meet(connection, external);
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
 select 1 / 0;  -- the foundation is not taken away

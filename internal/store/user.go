@@ -177,10 +177,7 @@ func (dir *Directory) CreateUser(ctx context.Context, doc scim.Document) (u User
 func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search []byte, notes []scim.Note) *pgx.Batch {
 	r := dir.settings.derive(ctx, p)
 	b := &pgx.Batch{}
-	dir.enterCurrent(b)
-	if p.active && p.externalID != "" {
-		b.Queue(`select meet($1, $2)`, p.connection, p.externalID)
-	}
+	dir.enterMeeting(b, p)
 	b.Queue(`
 		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived, derived_until, resource, search)
 		values ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9, $10) returning created_at`,
@@ -201,6 +198,20 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	d.queue(b, dir.tenant)
 	dir.queueRequest(b, p.connection, 201, notes)
 	return b
+}
+
+// enterMeeting is enterCurrent for a create: it also fails where the person is
+// there already, inactive.
+func (dir *Directory) enterMeeting(b *pgx.Batch, p *person) {
+	meets := p.active && p.externalID != ""
+	if meets && dir.credential != uuid.Nil {
+		b.Queue(`select enter_meeting($1, $2, $3, $4, $5)`, dir.tenant, dir.connection, dir.credential, dir.settings.derivation, p.externalID)
+		return
+	}
+	dir.enterCurrent(b)
+	if meets {
+		b.Queue(`select meet($1, $2)`, p.connection, p.externalID)
+	}
 }
 
 func queueEmails(b *pgx.Batch, tenant uuid.UUID, p *person, keys []string) {
