@@ -62,7 +62,7 @@ var sessionSetting = regexp.MustCompile(`(?is)set_config\(\s*'muster\.\w+',[^()]
 
 func TestSQLPatterns(t *testing.T) {
 	for text, want := range map[string]bool{
-		"select %s": true, "  insert into %s values": true, "update %s set a = 1": true, "where %s = 1": true, "from %s where": true, "a join users on": true,
+		"select %s": true, "  insert into %s values": true, "update %s set a = 1": true, "where %s = 1": true, "from %s where": true,
 		"%s order by id": true, "values ($1, %s)": true, "create database %s": true,
 		"update the database server": false, "%d living users fit": false, "the user %q is not from here": false, "gets %s from %s": false,
 	} {
