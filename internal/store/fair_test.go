@@ -29,18 +29,18 @@ type fair struct {
 // A stand is one connection of one tenant: its token, and the application that
 // the tenant's people sign in to.
 type stand struct {
-	t             *testing.T
-	store         *store.Store
-	vendor        *registry.Vendor
-	slug, tenant  string
-	name, id      string // of the connection
-	token         string
-	client        string
-	secret        string
-	jamie, robin  store.User // robin is deleted again
-	finance       store.Group
-	code          string // of a sign-in, used
-	profile, kind string
+	t            *testing.T
+	store        *store.Store
+	vendor       *registry.Vendor
+	slug, tenant string
+	name, id     string // of the connection
+	token        string
+	client       string
+	secret       string
+	jamie, robin store.User // robin is deleted again
+	finance      store.Group
+	code         string // of a sign-in, used
+	profile      string
 }
 
 // newFair opens two tenants with two connections each.

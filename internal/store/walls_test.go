@@ -165,7 +165,7 @@ func (f *fair) visit(p *stand) (served bool) {
 func (f *fair) poolIsClean() {
 	f.t.Helper()
 	if stats := f.store.Stats(); stats.Acquired != 0 {
-		f.t.Errorf("%d of %d connections are still taken", stats.Acquired, stats.Max)
+		f.t.Fatalf("%d of %d connections are still taken", stats.Acquired, stats.Max)
 	}
 	for range 20 {
 		if named := must[string](f.t)(f.store.Named(f.t.Context())); named != "" {
