@@ -68,7 +68,10 @@ func (c *Client) Discover(ctx context.Context, issuer string) (Metadata, error) 
 	return metadata, nil
 }
 
+// checkEndpoints looks the hosts up within the time of one request, whatever time ctx leaves.
 func (c *Client) checkEndpoints(ctx context.Context, metadata Metadata) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
 	for _, endpoint := range []string{metadata.TokenEndpoint, metadata.JWKSURI} {
 		u, err := c.checkURL(endpoint)
 		if err != nil {
