@@ -75,7 +75,7 @@ func New(config Config) (*Issuer, error) {
 		store:    config.Store,
 		log:      config.Log,
 		respond:  Respond(config.PublicURL),
-		keys:     &keyring{store: config.Store, now: config.Now},
+		keys:     newKeyring(config.Store, config.Now),
 		metadata: metadata(config.PublicURL),
 	}, nil
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -16,6 +16,8 @@ import (
 const (
 	keysKept  = time.Minute     // before the key set is read again
 	keysRetry = 5 * time.Second // after a reading that failed
+
+	keysPatience = time.Second // of a reading, where there is an earlier one
 )
 
 // A signer signs with one key, as the two kinds of token that there are.
@@ -24,70 +26,119 @@ type signer struct{ access, id jose.Signer }
 // A keyring keeps the deployment's keys in memory: what a kid names never
 // changes, which one is active is read again every minute. When the database
 // does not answer, the last reading stands; nothing can be minted then anyway.
+// Nobody waits for a reading who has an earlier one.
 type keyring struct {
-	store *store.Store
-	now   func() time.Time
+	load func(context.Context) (active registry.SigningKey, public []registry.SigningKey, err error)
+	now  func() time.Time
 
-	mu      sync.Mutex
-	signers map[string]signer // by kid
-	active  string            // kid
-	public  []byte            // JWK Set; nil: never read
-	due     time.Time         // of the next reading
+	last atomic.Pointer[keys]
+	turn chan struct{} // one place: held by whoever reads
+}
+
+// keys is one reading. It never changes.
+type keys struct {
+	kid    string // the active one
+	signer signer
+	public []byte // JWK Set
+	due    time.Time
+}
+
+func newKeyring(st *store.Store, now func() time.Time) *keyring {
+	load := func(ctx context.Context) (registry.SigningKey, []registry.SigningKey, error) {
+		active, err := st.SigningKey(ctx) // first: it makes the first one, so the set holds it
+		if err != nil {
+			return active, nil, err
+		}
+		public, err := st.PublicKeys(ctx)
+		return active, public, err
+	}
+	return &keyring{load: load, now: now, turn: make(chan struct{}, 1)}
 }
 
 // signer returns the active key's signer.
 func (k *keyring) signer(ctx context.Context) (signer, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	err := k.refresh(ctx)
-	return k.signers[k.active], err
+	found, err := k.current(ctx)
+	if err != nil {
+		return signer{}, err
+	}
+	return found.signer, nil
 }
 
 // set returns the public keys as a JWK Set (RFC 7517 §5).
 func (k *keyring) set(ctx context.Context) ([]byte, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	err := k.refresh(ctx)
-	return k.public, err
+	found, err := k.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return found.public, nil
 }
 
-// refresh reads the keys if they are due. It fails only where there is no
-// earlier reading.
-func (k *keyring) refresh(ctx context.Context) error {
-	if k.public != nil && k.now().Before(k.due) {
-		return nil
+// current returns the keys of the last reading. Where another is due, whoever
+// comes first reads, for a second at most, and the others go on with what there
+// is. Only where there is nothing yet everybody waits, and it may fail.
+func (k *keyring) current(ctx context.Context) (*keys, error) {
+	last := k.last.Load()
+	switch {
+	case last == nil:
+		return k.first(ctx)
+	case k.now().Before(last.due):
+		return last, nil
 	}
-	err := k.read(ctx)
-	if err == nil {
-		k.due = k.now().Add(keysKept)
-		return nil
+	select {
+	case k.turn <- struct{}{}:
+		defer func() { <-k.turn }()
+		return k.again(ctx), nil
+	default:
+		return last, nil
 	}
-	k.due = k.now().Add(keysRetry)
-	if k.public != nil {
-		return nil
-	}
-	return err
 }
 
-// read reads the active key first: that makes the first one, so the set holds it.
-func (k *keyring) read(ctx context.Context) error {
-	active, err := k.store.SigningKey(ctx)
+// first makes the first reading, or waits for who makes it.
+func (k *keyring) first(ctx context.Context) (*keys, error) {
+	select {
+	case k.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-k.turn }()
+	if last := k.last.Load(); last != nil {
+		return last, nil
+	}
+	return k.read(ctx, nil)
+}
+
+// again makes a further reading, unless another was made before the turn came.
+// One that fails leaves the last one standing.
+func (k *keyring) again(ctx context.Context) *keys {
+	last := k.last.Load()
+	if k.now().Before(last.due) {
+		return last
+	}
+	ctx, cancel := context.WithTimeout(ctx, keysPatience)
+	defer cancel()
+	if found, err := k.read(ctx, last); err == nil {
+		return found
+	}
+	kept := *last
+	kept.due = k.now().Add(keysRetry)
+	k.last.Store(&kept)
+	return &kept
+}
+
+// read reads, and keeps the signer of a key that is still the active one.
+func (k *keyring) read(ctx context.Context, last *keys) (*keys, error) {
+	active, public, err := k.load(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	keys, err := k.store.PublicKeys(ctx)
-	if err != nil {
-		return err
+	found := &keys{kid: active.KID, public: keySet(public), due: k.now().Add(keysKept)}
+	if last != nil && last.kid == active.KID {
+		found.signer = last.signer
+	} else if found.signer, err = newSigner(active); err != nil {
+		return nil, err
 	}
-	made, known := k.signers[active.KID]
-	if !known {
-		if made, err = newSigner(active); err != nil {
-			return err
-		}
-	}
-	k.signers, k.active = map[string]signer{active.KID: made}, active.KID
-	k.public = keySet(keys)
-	return nil
+	k.last.Store(found)
+	return found, nil
 }
 
 // newSigner types the tokens, so that one kind is never taken for the other
