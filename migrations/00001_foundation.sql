@@ -40,7 +40,7 @@ create table applications (
 	client_id text collate "C" not null unique,
 	name text not null,
 	secret_hash bytea check (octet_length(secret_hash) = 32),    -- null: a public client
-	audience text collate "C" not null,
+	audience text collate "C" not null unique,    -- nor another application's client_id: registry looks
 	redirect_uris text[] not null,
 	tenants uuid[] not null,                 -- whose people may enter
 	allow_no_role boolean not null default false,

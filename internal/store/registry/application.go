@@ -111,6 +111,9 @@ func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, 
 		plain, hash, _ = secret(ClientPrefix)
 	}
 	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) (err error) {
+		if err := claim(ctx, tx, a); err != nil {
+			return err
+		}
 		if a.Tenants, err = named(ctx, tx, n.Tenants); err != nil {
 			return err
 		}
@@ -124,9 +127,6 @@ func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, 
 		}
 		return nil
 	})
-	if taken(err) {
-		return "", Application{}, bad("application %q exists already", n.ClientID)
-	}
 	if err != nil {
 		return "", Application{}, err
 	}
@@ -134,6 +134,29 @@ func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, 
 		v.kernel.Changed(tenant)
 	}
 	return plain, a, nil
+}
+
+// claim refuses an application that would be taken for another: a token names
+// its application by the audience, and an application may take its client id for
+// that. Applications are registered one after the other.
+func claim(ctx context.Context, tx pgx.Tx, a Application) error {
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended('applications', 0))`); err != nil {
+		return err
+	}
+	var other string
+	err := tx.QueryRow(ctx, `
+		select client_id from applications
+		where client_id in ($1, $2) or audience in ($1, $2)
+		order by client_id <> $1 limit 1`, a.ClientID, a.Audience).Scan(&other)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case other == a.ClientID:
+		return bad("application %q exists already", other)
+	}
+	return bad("application %q has the client id or audience that %q (audience %q) would have: its tokens would open both", other, a.ClientID, a.Audience)
 }
 
 // named answers the ids of tenants, each once, in the order in which every

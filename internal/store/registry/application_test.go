@@ -163,6 +163,49 @@ func TestApplicationsAreRegisteredAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
+// A token of one application is never one of another: no audience is another's
+// audience or client id, also of two that are registered at once.
+func TestAudiencesAreOfOneApplication(t *testing.T) {
+	v := storetest.New(t).Vendor("test")
+	for _, app := range []registry.NewApplication{
+		{ClientID: "timesheet"},
+		{ClientID: "payroll", Audience: "https://payroll.example/api"},
+	} {
+		if _, _, err := v.AddApplication(t.Context(), app); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, app := range map[string]registry.NewApplication{
+		"another's audience":               {ClientID: "evil", Audience: "https://payroll.example/api"},
+		"another's client id":              {ClientID: "evil", Audience: "payroll"},
+		"another's client id and audience": {ClientID: "evil", Audience: "timesheet"},
+	} {
+		_, _, err := v.AddApplication(t.Context(), app)
+		refusedFor(t, what, err, "its tokens would open both")
+	}
+	if _, _, err := v.AddApplication(t.Context(), registry.NewApplication{ClientID: "first-app", Audience: "second-app"}); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := v.AddApplication(t.Context(), registry.NewApplication{ClientID: "second-app"})
+	refusedFor(t, "a client id that is an audience", err, "its tokens would open both")
+
+	for i := range 8 { // each is the audience of the other: one of them is there
+		one, two := fmt.Sprintf("one-%d", i), fmt.Sprintf("two-%d", i)
+		var both [2]error
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, _, both[0] = v.AddApplication(context.Background(), registry.NewApplication{ClientID: one, Audience: two})
+		})
+		wg.Go(func() {
+			_, _, both[1] = v.AddApplication(context.Background(), registry.NewApplication{ClientID: two, Audience: one})
+		})
+		wg.Wait()
+		if (both[0] == nil) == (both[1] == nil) {
+			t.Errorf("got %v and %v, want one of them refused", both[0], both[1])
+		}
+	}
+}
+
 func TestAnUnknownApplicationIsNotFound(t *testing.T) {
 	v := storetest.New(t).Vendor("test")
 	if _, err := v.Application(t.Context(), "nobody"); !errors.Is(err, registry.ErrNotFound) {
