@@ -239,7 +239,9 @@ create table sequencers (
 	top bigint not null default 0,           -- the highest seq given
 	derivation bigint not null default 0,    -- under which everybody's assignments are written
 	derived_on date,                         -- and for which day
-	derived_after uuid                       -- how far the pass for the next one is
+	derived_after uuid,                      -- how far the pass for the next one is
+	marks bigint not null default 0,         -- how often people were marked stale
+	derived_marks bigint not null default 0  -- and up to which mark the assignments are written
 );
 
 create table totals (
@@ -282,6 +284,7 @@ create table sign_ins (
 	tenant_id uuid not null,
 	state_hash bytea not null check (octet_length(state_hash) = 32),
 	connection_id uuid not null,
+	connection_epoch bigint not null,        -- when the person was sent away
 	request json not null,                   -- the application's authorization request
 	expires_at timestamptz not null,
 	consumed_at timestamptz,

@@ -81,7 +81,10 @@ func (s *Store) tend(ctx context.Context, pending map[uuid.UUID]bool) {
 			if err := foldVersions(ctx, tx, tenant, pass); err != nil {
 				return err
 			}
-			return pass.FoldTotals(ctx, tx, tenant)
+			if err := pass.FoldTotals(ctx, tx, tenant); err != nil {
+				return err
+			}
+			return pass.Finish(ctx, tx, tenant)
 		})
 		if err != nil {
 			s.complain(ctx, "number changes", err)
@@ -140,7 +143,7 @@ func (s *Store) deriveStale(ctx context.Context, tenant uuid.UUID) (more bool, e
 				more = false
 				return err
 			}
-			more = len(pass.people) == staleBatch
+			more = len(pass.people) == staleBatch || pass.resumed
 			return tx.commit(func(b *pgx.Batch) { pass.save(ctx, b, more) })
 		})
 	})
@@ -153,23 +156,30 @@ type stalePass struct {
 	done   bool // nothing is stale, or another process is at it
 	people map[uuid.UUID]*person
 	last   uuid.UUID
+	// resumed: the pass did not begin with this batch. Rules, day or marks may have
+	// moved since, behind its back, so it goes through everybody once more.
+	resumed bool
+	marks   int64 // as they were before the people were read
 }
 
-// open takes the tenant's turn and locks the next stale people. Members and
+// open takes the tenant's turn, which holds no row, and locks the next stale people. Members and
 // users may have to wait for it: a batch is small.
 func (pass *stalePass) open(tx *transaction) error {
 	dir := pass.dir
 	pass.done, pass.people = true, map[uuid.UUID]*person{}
 	c := &groupChange{dir: dir, tx: tx, people: pass.people}
 	var after uuid.NullUUID
+	turn := false
 	err := tx.open(func(b *pgx.Batch) {
 		dir.enterCurrent(b)
+		b.Queue(`select pg_try_advisory_xact_lock(hashtextextended('derive ' || $1::text, 0))`, dir.tenant.String()).
+			QueryRow(func(row pgx.Row) error { return row.Scan(&turn) })
 		b.Queue(`
-			select derived_after from sequencers
-			where tenant_id = $1 and (derivation <> $2 or $3 and derived_on is distinct from (now() at time zone 'utc')::date)
-			for update skip locked`, dir.tenant, dir.settings.derivation, dir.settings.readsToday()).Query(func(rows pgx.Rows) error {
-			_, err := pgx.ForEachRow(rows, []any{&after}, func() error {
-				pass.done = false
+			select derived_after, marks from sequencers
+			where tenant_id = $1 and (derivation <> $2 or marks <> derived_marks or $3 and derived_on is distinct from (now() at time zone 'utc')::date)`,
+			dir.tenant, dir.settings.derivation, dir.settings.readsToday()).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&after, &pass.marks}, func() error {
+				pass.done = !turn
 				return nil
 			})
 			return err
@@ -178,6 +188,7 @@ func (pass *stalePass) open(tx *transaction) error {
 	if err != nil || pass.done {
 		return err
 	}
+	pass.resumed = after.Valid
 	b := &pgx.Batch{}
 	b.Queue(`select `+personColumns+` from users u
 		where u.tenant_id = $1 and u.id > $4 and u.deleted_at is null and u.active
@@ -203,11 +214,12 @@ func (pass *stalePass) open(tx *transaction) error {
 func (pass *stalePass) save(ctx context.Context, b *pgx.Batch, more bool) {
 	pass.dir.saveStale(ctx, b, pass.people)
 	if more {
-		b.Queue(`update sequencers set derived_after = $2 where tenant_id = $1`, pass.dir.tenant, pass.last)
+		next := uuid.NullUUID{UUID: pass.last, Valid: len(pass.people) == staleBatch} // else once more from the first
+		b.Queue(`update sequencers set derived_after = $2 where tenant_id = $1`, pass.dir.tenant, next)
 		return
 	}
-	b.Queue(`update sequencers set derivation = $2, derived_after = null, derived_on = (now() at time zone 'utc')::date
-		where tenant_id = $1`, pass.dir.tenant, pass.dir.settings.derivation)
+	b.Queue(`update sequencers set derivation = $2, derived_after = null, derived_marks = $3, derived_on = (now() at time zone 'utc')::date
+		where tenant_id = $1`, pass.dir.tenant, pass.dir.settings.derivation, pass.marks)
 }
 
 func (set *settings) readsToday() bool { return set.program != nil && set.program.ReadsToday() }
@@ -224,7 +236,7 @@ func (dir *Directory) saveStale(ctx context.Context, b *pgx.Batch, people map[uu
 			effects[id.String()] = e
 		}
 	}
-	w.queue(b, dir.tenant, dir.settings.derivation)
+	w.queue(b, dir.tenant)
 	if len(d.addedUsers)+len(d.endedUsers) > 0 {
 		change := dir.change(uuid.Nil, dir.tenant, "roles.derived", 0, []byte(`{}`))
 		change.Request, change.Roles = newID(), effects

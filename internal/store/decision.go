@@ -55,6 +55,7 @@ type admission struct {
 	now               time.Time
 	xid               int64 // every transaction up to it is seen
 	bound             bool  // the identity asked for is bound to the user
+	moved             bool  // the connection is not the one the person was sent to
 
 	fault error // the rules cannot be read
 }
@@ -356,7 +357,7 @@ func queueAsked(b *pgx.Batch, tenant uuid.UUID, r CheckRequest, collect func(pgx
 	// connection matches people by it.
 	b.Queue(`select `+admissionColumns+from+`u.id = any(array(
 			select i.user_id from identities i join connections k on k.tenant_id = i.tenant_id and k.id = i.connection_id
-			where i.tenant_id = $1 and k.name = $3 and i.issuer = $4 and i.subject = $5 and i.ended_at is null
+			where i.tenant_id = $1 and k.name = $3 and k.issuer = $4 and i.issuer = $4 and i.subject = $5 and i.ended_at is null
 			union
 			select m.id from connections k join users m on m.tenant_id = k.tenant_id and m.connection_id = k.id
 			where k.tenant_id = $1 and k.name = $3 and k.issuer = $4 and k.match_claim = 'sub'

@@ -16,21 +16,32 @@ import (
 // their assignments, every reader evaluates them in memory.
 const maxDerived = 500
 
+// deriveTimeout bounds the derivation that a change does while it holds locks.
+// Whom it does not come to is stale.
+const deriveTimeout = 2 * time.Second
+
 // A roles is what a person's facts make of the tenant's rules.
 type roles struct {
-	wanted []assignment
-	until  *time.Time // when time alone changes them
-	faults []rolemap.Fault
+	wanted  []assignment
+	derived *int64     // the counter they are of; nil: the rules cannot be read, so nobody knows
+	until   *time.Time // when time alone changes them
+	faults  []rolemap.Fault
 }
 
 // derive evaluates the tenant's rules for a person. Who may hold nothing, and
 // whose rules cannot be read, gets nothing.
 func (set *settings) derive(ctx context.Context, p *person) roles {
-	if set.program == nil || !p.mayHold() {
+	if set.fault != nil {
 		return roles{}
 	}
+	if set.program == nil || !p.mayHold() {
+		return roles{derived: &set.derivation}
+	}
 	derived := set.program.Derive(ctx, set.view(p), date(p.now))
-	r := roles{faults: derived.Faults}
+	if ctx.Err() != nil {
+		return roles{} // cut short: not known, and not "none"
+	}
+	r := roles{derived: &set.derivation, faults: derived.Faults}
 	for _, a := range derived.Assignments {
 		r.wanted = append(r.wanted, assignment{
 			Role: a.Role, Scope: a.Scope, Rule: a.Cause.Rule, RuleSet: set.version, Facts: string(marshal(a.Cause.Facts)),

@@ -187,7 +187,15 @@ func (dir *Directory) enterExpecting(b *pgx.Batch, derivation *int64) {
 		}
 		return
 	}
-	b.Queue(`select enter($1, $2, $3, $4)`, dir.tenant, dir.connection, dir.credential, derivation)
+	b.Queue(`select enter($1, $2, $3, $4)`, dir.tenant, dir.connection, dir.credential, derivation).
+		QueryRow(func(row pgx.Row) error {
+			var current int64
+			err := row.Scan(&current)
+			if err == nil && current > dir.settings.derivation {
+				dir.store.settings.forget(dir.tenant) // the next request is read by what holds now
+			}
+			return err
+		})
 }
 
 // retryRules runs change, and once more with fresh settings where the rules

@@ -151,8 +151,7 @@ func (dir *Directory) createWithMembers(ctx context.Context, g *Group, queueGrou
 			}
 			err := tx.open(func(b *pgx.Batch) {
 				dir.enterCurrent(b)
-				c.queueNesting(b)
-				c.queueHoldBelow(b, g.ID)
+				c.queueHold(b, g.ID, new([]uuid.UUID))
 				queueGroup(b)
 				c.queueNamed(b, g.ID, named(c.ops))
 			})
@@ -232,7 +231,9 @@ func (dir *Directory) tryGroup(ctx context.Context, id uuid.UUID, ifMatch string
 		}
 		err := c.run(ctx)
 		g, changed = c.group, c.changed
-		g.Version += one(changed)
+		if g.Version += one(changed); mode == shared {
+			g.Version = 0 // not counted: members do not wait for one another
+		}
 		return err
 	})
 	return g, changed, err

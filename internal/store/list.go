@@ -147,6 +147,11 @@ func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
 	if !l.filtered {
 		dir.queueAll(b, l, "users", "u", &page.Total)
 	}
+	leave, err := dir.store.lists.take(ctx, dir.tenant)
+	if err != nil {
+		return Page[User]{}, err
+	}
+	defer leave()
 	if err := q.tooMany(dir.store.read(ctx, b)); err != nil {
 		return Page[User]{}, err
 	}
@@ -183,6 +188,11 @@ func (dir *Directory) Groups(ctx context.Context, q Query) (Page[Group], error) 
 	if !l.filtered {
 		dir.queueAll(b, l, "groups", "g", &page.Total)
 	}
+	leave, err := dir.store.lists.take(ctx, dir.tenant)
+	if err != nil {
+		return Page[Group]{}, err
+	}
+	defer leave()
 	if err := q.tooMany(dir.store.read(ctx, b)); err != nil {
 		return Page[Group]{}, err
 	}

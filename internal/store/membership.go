@@ -47,6 +47,7 @@ type groupChange struct {
 	living  map[uuid.UUID]string // named ids that are living: User or Group
 	members map[uuid.UUID]member // those of the named ids that are members, or all where the whole list is concerned
 	people  map[uuid.UUID]*person
+	locked  int // people locked, deleted ones too
 	added   []uuid.UUID
 	removed []uuid.UUID
 }
@@ -271,6 +272,8 @@ func (c *groupChange) finish(ctx context.Context, b *pgx.Batch, touched []*perso
 	var d delta
 	var w settled
 	effects := map[string]log.Effect{}
+	ctx, cancel := context.WithTimeout(ctx, deriveTimeout)
+	defer cancel()
 	for _, p := range touched {
 		r := c.dir.settings.derive(ctx, p)
 		lost := d.move(p, r.wanted)
@@ -279,7 +282,10 @@ func (c *groupChange) finish(ctx context.Context, b *pgx.Batch, touched []*perso
 			effects[p.id.String()] = e
 		}
 	}
-	w.queue(b, c.dir.tenant, c.dir.settings.derivation)
+	w.queue(b, c.dir.tenant)
+	if w.unknown() {
+		queueMark(b, c.dir.tenant)
+	}
 	change := c.dir.change(c.group.Connection, c.group.ID, c.kind, 0, c.body())
 	change.Roles = effects
 	log.Queue(b, change)
@@ -344,28 +350,34 @@ func (c *groupChange) split(ids []uuid.UUID) (users, groups []uuid.UUID) {
 
 // A settled collects the people whose assignments a change has made current.
 type settled struct {
-	ids   []uuid.UUID
-	lost  []int64
-	until any
+	ids     []uuid.UUID
+	lost    []int64
+	derived []*int64
+	until   any
 }
 
 // add settles p, unless its row says all of it already.
 func (w *settled) add(set *settings, p *person, r roles, lost bool) {
-	if p.derived != nil && *p.derived == set.derivation && r.until == nil && !lost {
+	if r.derived != nil && p.derived != nil && *p.derived == set.derivation && r.until == nil && !lost {
 		return
 	}
 	w.ids = append(w.ids, p.id)
+	w.derived = append(w.derived, r.derived)
 	w.lost = append(w.lost, one(lost))
 	if r.until != nil {
 		w.until = *r.until
 	}
 }
 
-func (w *settled) queue(b *pgx.Batch, tenant uuid.UUID, derivation int64) {
+// unknown reports whether somebody's roles could not be derived: readers do it,
+// and the background pass tries again.
+func (w *settled) unknown() bool { return slices.Contains(w.derived, nil) }
+
+func (w *settled) queue(b *pgx.Batch, tenant uuid.UUID) {
 	if len(w.ids) > 0 {
 		b.Queue(`
-			update users u set derived = $4, derived_until = $5, role_epoch = u.role_epoch + s.lost
-			from unnest($2::uuid[], $3::bigint[]) as s(id, lost)
-			where u.tenant_id = $1 and u.id = s.id`, tenant, w.ids, w.lost, derivation, w.until)
+			update users u set derived = s.derived, derived_until = $5, role_epoch = u.role_epoch + s.lost
+			from unnest($2::uuid[], $3::bigint[], $4::bigint[]) as s(id, lost, derived)
+			where u.tenant_id = $1 and u.id = s.id`, tenant, w.ids, w.lost, w.derived, w.until)
 	}
 }

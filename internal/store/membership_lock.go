@@ -32,6 +32,7 @@ func (c *groupChange) open(id uuid.UUID) error {
 var errNested = errors.New("the group is in other groups")
 
 func (c *groupChange) tryOpen(id uuid.UUID) error {
+	c.nested = c.nested || c.mode == nesting
 	ids := named(c.ops)
 	var held, seen []uuid.UUID
 	nested := false
@@ -126,16 +127,28 @@ const ancestors = `with recursive up as (
 		select m.group_id from up join memberships m on m.tenant_id = $1 and m.member_group = up.id
 	)`
 
-// queueHold takes the locks, in the order of the groups' ids.
+// queueHold takes the locks, in the order of the groups' ids: the group's own,
+// alone or shared, those of the groups above it, shared, and where groups enter
+// or leave it theirs, alone, so that nobody comes into one of them unseen.
 func (c *groupChange) queueHold(b *pgx.Batch, id uuid.UUID, held *[]uuid.UUID) {
-	if c.mode == nesting {
-		c.queueNesting(b)
-		c.queueHoldBelow(b, id)
-	}
 	switch {
+	case c.mode == nesting:
+		c.queueNesting(b)
+		b.Queue(ancestors+`, concerned as (
+				select id, true as above, id = $2 as alone from up
+				union all
+				select g.id, false, true from groups g
+				where g.tenant_id = $1 and g.deleted_at is null and (g.id = any($3)
+					or g.id in (select m.member_group from memberships m where m.tenant_id = $1 and m.group_id = $2))
+			)
+			select id, above, case when alone
+				then pg_advisory_xact_lock(hashtextextended(id::text, 0)) is null
+				else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
+			from (select id, bool_or(above) as above, bool_or(alone) as alone from concerned group by id order by id offset 0) ordered`,
+			c.dir.tenant, id, named(c.ops)).Query(collect(held))
 	case c.nested:
 		b.Queue(ancestors+`
-			select id, case when $3 and id = $2
+			select id, true, case when $3 and id = $2
 				then pg_advisory_xact_lock(hashtextextended(id::text, 0)) is null
 				else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
 			from (select id from up order by id offset 0) ordered`, c.dir.tenant, id, c.mode != shared).
@@ -153,25 +166,16 @@ func (c *groupChange) queueNesting(b *pgx.Batch) {
 	b.Queue(`select pg_advisory_xact_lock(hashtextextended('nesting ' || $1::text, 0))`, c.dir.tenant.String())
 }
 
-// queueHoldBelow holds alone the groups that may enter or leave the group, so
-// that nobody comes into one of them unseen.
-func (c *groupChange) queueHoldBelow(b *pgx.Batch, id uuid.UUID) {
-	b.Queue(`
-		select pg_advisory_xact_lock(hashtextextended(id::text, 0)) from (
-			select g.id from groups g
-			where g.tenant_id = $1 and g.deleted_at is null and g.id <> $2 and (g.id = any($3)
-				or g.id in (select m.member_group from memberships m where m.tenant_id = $1 and m.group_id = $2))
-			order by g.id offset 0) below`, c.dir.tenant, id, named(c.ops))
-}
-
-// collect reads the first column of every row into ids, sorted.
+// collect reads the ids of the groups above into ids, sorted.
 func collect(ids *[]uuid.UUID) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
 		*ids = (*ids)[:0]
 		var id uuid.UUID
-		var locked bool
-		_, err := pgx.ForEachRow(rows, []any{&id, &locked}, func() error {
-			*ids = append(*ids, id)
+		var above, locked bool
+		_, err := pgx.ForEachRow(rows, []any{&id, &above, &locked}, func() error {
+			if above {
+				*ids = append(*ids, id)
+			}
 			return nil
 		})
 		slices.SortFunc(*ids, compareIDs)
@@ -206,7 +210,7 @@ func (c *groupChange) queueAbove(b *pgx.Batch, id uuid.UUID, seen *[]uuid.UUID) 
 func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
 	c.people = map[uuid.UUID]*person{}
 	b.Queue(`select `+personColumns+` from users u
-		where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
+		where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+`
 		order by u.id for no key update`, c.dir.tenant, ids, c.dir.narrowed()).Query(c.collectPeople)
 	b.Queue(`
 		with recursive held as (
@@ -223,10 +227,15 @@ func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID
 }
 
 func (c *groupChange) collectPeople(rows pgx.Rows) error {
+	c.locked = 0
 	for rows.Next() {
 		p := &person{}
 		if err := p.scan(rows); err != nil {
 			return err
+		}
+		c.locked++
+		if p.deleted {
+			continue // held, so that nobody restores them beside this change
 		}
 		p.hold()
 		c.people[p.id] = p

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -53,36 +55,44 @@ func (c *groupChange) commitWide(ctx context.Context) error {
 // commitCircle is the last step of a wide change, once the people concerned
 // are locked.
 func (c *groupChange) commitCircle(ctx context.Context, users, groups []uuid.UUID) error {
-	if len(c.people) > maxDerived {
+	if c.locked > maxDerived {
 		return c.tx.commit(func(b *pgx.Batch) {
 			b.Queue(`update users set derived = null where tenant_id = $1 and id in (`+below+`)`, c.dir.tenant, users, groups)
-			b.Queue(`update sequencers set derivation = 0, derived_after = null where tenant_id = $1`, c.dir.tenant)
 			if c.deleted {
 				c.queueDeleteMembers(b)
 			}
 			c.finish(ctx, b, nil)
+			queueMark(b, c.dir.tenant)
 		})
 	}
-	var touched []*person
-	var ids []uuid.UUID
-	for id, p := range c.people {
-		ids = append(ids, id)
-		touched = append(touched, p)
+	touched, err := c.readCircle()
+	if err != nil {
+		return err
+	}
+	return c.tx.commit(func(b *pgx.Batch) { c.finish(ctx, b, touched) })
+}
+
+// readCircle reads what the people's roles depend on, as it is now that the
+// change's rows are written. A deleted group gives nothing any more.
+func (c *groupChange) readCircle() ([]*person, error) {
+	ids := slices.Collect(maps.Keys(c.people))
+	b := &pgx.Batch{}
+	if c.deleted {
+		c.queueDeleteMembers(b)
 	}
 	if len(ids) > 0 {
-		b := &pgx.Batch{}
 		queueGroups(b, c.dir.tenant, ids, c.addGroup)
 		queueHeld(b, c.dir.tenant, ids, c.addHeld)
-		if err := c.tx.send(b); err != nil {
-			return err
-		}
 	}
-	return c.tx.commit(func(b *pgx.Batch) {
-		if c.deleted {
-			c.queueDeleteMembers(b)
-		}
-		c.finish(ctx, b, touched)
-	})
+	if b.Len() == 0 {
+		return nil, nil
+	}
+	return slices.Collect(maps.Values(c.people)), c.tx.send(b)
+}
+
+// queueMark lets the background pass know that people were marked stale.
+func queueMark(b *pgx.Batch, tenant uuid.UUID) {
+	b.Queue(`update sequencers set marks = marks + 1 where tenant_id = $1`, tenant)
 }
 
 // below selects the users $2 and everybody in the groups $3, however deep.
@@ -106,7 +116,7 @@ func (c *groupChange) queuePeopleBelow(b *pgx.Batch, users, groups []uuid.UUID) 
 		return
 	}
 	b.Queue(`select `+personColumns+` from users u
-		where u.tenant_id = $1 and u.deleted_at is null and u.id in (`+below+`)
+		where u.tenant_id = $1 and u.id in (`+below+`)
 		order by u.id limit `+limitDerived+` for no key update of u`, c.dir.tenant, users, groups).Query(c.collectPeople)
 }
 

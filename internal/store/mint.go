@@ -111,17 +111,18 @@ func (s *Store) lockIdentity(tx *transaction, signIn SignIn, who Identity) ([]ad
 			update sign_ins set minted_at = now()
 			where tenant_id = $1 and state_hash = $2 and consumed_at is not null and minted_at is null and expires_at > now()`,
 			signIn.tenant, hash(signIn.State)).Exec(affected(&consumed))
-		b.Queue(`select u.id, true from users u where `+fits+` order by u.id for share`, args...).Query(collect(&locked))
+		b.Queue(`select u.id, true, true from users u where `+fits+` order by u.id for share`, args...).Query(collect(&locked))
 		b.Queue(`select `+admissionColumns+`, exists (select from identities i where i.tenant_id = $1 and i.connection_id = $2
-				and i.issuer = $3 and i.subject = $4 and i.ended_at is null)
+				and i.issuer = $3 and i.subject = $4 and i.ended_at is null),
+				c.epoch <> $7
 			from tenants t
 			join applications a on a.client_id = $6 and t.id = any(a.tenants)
 			join connections c on c.tenant_id = t.id and c.id = $2
 			join users u on `+fits+`
-			where t.id = $1 order by u.id`, append(args, signIn.Request.ClientID)...).Query(func(rows pgx.Rows) error {
+			where t.id = $1 order by u.id`, append(args, signIn.Request.ClientID, signIn.epoch)...).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				var ad admission
-				if err := rows.Scan(append(ad.targets(), &ad.bound)...); err != nil {
+				if err := rows.Scan(append(ad.targets(), &ad.bound, &ad.moved)...); err != nil {
 					return err
 				}
 				found = append(found, ad)
@@ -191,6 +192,9 @@ func choose(found []admission, signIn SignIn, who Identity) (*admission, *Decisi
 	ad := &found[0]
 	if len(found) > 1 {
 		return nil, &Decision{Reason: AmbiguousIdentity, Detail: fmt.Sprintf("%d living users fit the identity", len(found))}
+	}
+	if ad.moved && ad.refusal() == "" {
+		return nil, &Decision{Reason: Expired, UserID: ad.user, Detail: "the connection was changed while the person was away at the identity provider"}
 	}
 	if ad.fault != errNobody {
 		return ad, nil

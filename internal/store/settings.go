@@ -50,6 +50,12 @@ func (c *settingsCache) load(tenant uuid.UUID) *settings {
 	return c.byTenant[tenant]
 }
 
+func (c *settingsCache) forget(tenant uuid.UUID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.byTenant, tenant)
+}
+
 func (c *settingsCache) store(tenant uuid.UUID, s *settings) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

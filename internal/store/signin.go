@@ -40,6 +40,7 @@ type SignIn struct {
 	Request    SignInRequest
 
 	tenant uuid.UUID
+	epoch  int64 // of the connection, when the person was sent away
 }
 
 // BeginSignIn keeps an authorization request for ten minutes. Of what the
@@ -50,7 +51,7 @@ func (s *Store) BeginSignIn(ctx context.Context, r SignInRequest) (SignIn, error
 	if err != nil {
 		return SignIn{}, err
 	}
-	connection, err := s.openConnection(ctx, tenant, r.ConnectionID)
+	connection, epoch, err := s.openConnection(ctx, tenant, r.ConnectionID)
 	if err == nil && connection.State != "active" {
 		err = ErrNotFound
 	}
@@ -62,8 +63,8 @@ func (s *Store) BeginSignIn(ctx context.Context, r SignInRequest) (SignIn, error
 		b := &pgx.Batch{}
 		nameTenant(b, tenant.String(), everyConnection)
 		b.Queue(`
-			insert into sign_ins (tenant_id, state_hash, connection_id, request, expires_at)
-			values ($1, $2, $3, $4, now() + $5)`, tenant, hash(state), connection.ID, string(marshal(r)), signInLifetime)
+			insert into sign_ins (tenant_id, state_hash, connection_id, connection_epoch, request, expires_at)
+			values ($1, $2, $3, $4, $5, now() + $6)`, tenant, hash(state), connection.ID, epoch, string(marshal(r)), signInLifetime)
 		return b
 	})
 	if err != nil {
@@ -101,13 +102,14 @@ func (s *Store) ResumeSignIn(ctx context.Context, tenantSlug, connectionID, stat
 		return SignIn{}, ErrNotFound
 	}
 	var request string
+	var epoch int64
 	err = s.write(ctx, func() *pgx.Batch {
 		b := &pgx.Batch{}
 		nameTenant(b, tenant.String(), everyConnection)
 		b.Queue(`
 			update sign_ins set consumed_at = now()
 			where tenant_id = $1 and state_hash = $2 and connection_id = $3 and consumed_at is null and expires_at > now()
-			returning request`, tenant, hash(state), connection).QueryRow(func(row pgx.Row) error { return row.Scan(&request) })
+			returning request, connection_epoch`, tenant, hash(state), connection).QueryRow(func(row pgx.Row) error { return row.Scan(&request, &epoch) })
 		return b
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -119,40 +121,41 @@ func (s *Store) ResumeSignIn(ctx context.Context, tenantSlug, connectionID, stat
 	if err := json.Unmarshal([]byte(request), &r); err != nil {
 		return SignIn{}, err
 	}
-	c, err := s.openConnection(ctx, tenant, connectionID)
-	return s.signIn(tenant, r, c, state), err
+	c, _, err := s.openConnection(ctx, tenant, connectionID)
+	resumed := s.signIn(tenant, r, c, state)
+	resumed.epoch = epoch
+	return resumed, err
 }
 
 // openConnection reads a connection with its secret. Whether people may come in
 // through it is decided at the mint.
-func (s *Store) openConnection(ctx context.Context, tenant uuid.UUID, id string) (registry.Connection, error) {
+func (s *Store) openConnection(ctx context.Context, tenant uuid.UUID, id string) (c registry.Connection, epoch int64, err error) {
 	key, err := parseID(id)
 	if err != nil {
-		return registry.Connection{}, err
+		return registry.Connection{}, 0, err
 	}
-	var c registry.Connection
 	var sealed []byte
 	b := &pgx.Batch{}
 	nameTenant(b, tenant.String(), everyConnection)
 	b.Queue(`
-		select id, name, kind, profile, issuer, coalesce(client_id, ''), client_secret, match_claim, match_attribute, state
+		select id, name, kind, profile, issuer, coalesce(client_id, ''), client_secret, match_claim, match_attribute, state, epoch
 		from connections where tenant_id = $1 and id = $2 and issuer is not null`, tenant, key).
 		QueryRow(func(row pgx.Row) error {
-			return row.Scan(&c.ID, &c.Name, &c.Kind, &c.Profile, &c.Issuer, &c.ClientID, &sealed, &c.MatchClaim, &c.MatchAttribute, &c.State)
+			return row.Scan(&c.ID, &c.Name, &c.Kind, &c.Profile, &c.Issuer, &c.ClientID, &sealed, &c.MatchClaim, &c.MatchAttribute, &c.State, &epoch)
 		})
 	err = s.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && c.OnLoopback() && !s.local {
-		return registry.Connection{}, ErrNotFound
+		return registry.Connection{}, 0, ErrNotFound
 	}
 	if err != nil || sealed == nil {
-		return c, err
+		return c, epoch, err
 	}
 	secret, err := s.seal.Decrypt(sealed, registry.SecretPlace(tenant, c.ID))
 	if err != nil {
-		return registry.Connection{}, errors.New("a connection's client secret does not open with this key-encryption key")
+		return registry.Connection{}, 0, errors.New("a connection's client secret does not open with this key-encryption key")
 	}
 	c.Secret, c.HasSecret = string(secret), true
-	return c, nil
+	return c, epoch, nil
 }
 
 // ConnectionsFor lists the connections at which a tenant's people can sign in.

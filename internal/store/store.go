@@ -79,6 +79,7 @@ type Store struct {
 	settings    settingsCache
 
 	incarnation uuid.UUID
+	lists       turns
 	wake        chan uuid.UUID // tenants with a change that has no number yet
 	used        usage
 }
@@ -100,6 +101,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024)}
+	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
 		pool.Close()
 		return nil, err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -150,6 +151,19 @@ func (dir *Directory) refuse(ctx context.Context, err error) error {
 // living inactive user of the connection has the same externalId and the new
 // one is active, that user is reactivated instead: same id, created false.
 func (dir *Directory) CreateUser(ctx context.Context, doc scim.Document) (u User, created bool, err error) {
+	for range tries {
+		u, created, err = dir.tryCreate(ctx, doc)
+		if !errors.Is(err, errTwinMoved) {
+			return u, created, err
+		}
+	}
+	return User{}, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// errTwinMoved: the inactive user that a create met is not that any more.
+var errTwinMoved = errors.New("the inactive user has changed")
+
+func (dir *Directory) tryCreate(ctx context.Context, doc scim.Document) (u User, created bool, err error) {
 	p := &person{id: newID(), connection: dir.connection, active: true, version: 1, now: time.Now()}
 	if err := p.become(doc.Resource); err != nil {
 		return User{}, false, dir.refuse(ctx, err)
@@ -180,8 +194,9 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	dir.enterMeeting(b, p)
 	b.Queue(`
 		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived, derived_until, resource, search)
-		values ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9, $10) returning created_at`,
-		dir.tenant, p.connection, p.id, p.userNameKey, p.externalID, p.active, dir.settings.derivation, r.until, string(stored), string(search)).
+		values ($1, $2, $3, $4, nullif($5, ''), $6, case when $8::timestamptz is null or $11 = (now() at time zone 'utc')::date::text then $7::bigint end,
+			$8, $9, $10) returning created_at`, // derived for another day than the database's: stale
+		dir.tenant, p.connection, p.id, p.userNameKey, p.externalID, p.active, r.derived, r.until, string(stored), string(search), date(p.now)).
 		QueryRow(func(row pgx.Row) error {
 			err := row.Scan(&p.created)
 			p.modified = p.created
@@ -241,8 +256,8 @@ func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.
 		QueryRow(func(row pgx.Row) error { return row.Scan(&id) })
 	err := dir.store.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
-		if state(conflict) == stateTwin { // gone since: the name is free again
-			return User{}, false, ErrUnavailable
+		if state(conflict) == stateTwin {
+			conflict = errTwinMoved
 		}
 		return User{}, false, conflict
 	}
@@ -250,6 +265,9 @@ func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.
 		return User{}, false, err
 	}
 	u, _, err := dir.changeUser(ctx, userEdit{id: id, kind: "user.reactivated", status: 201, edit: func(p *person) ([]scim.Note, error) {
+		if p.active || p.externalID != created.externalID {
+			return nil, errTwinMoved
+		}
 		p.active = true
 		note := scim.Note{Quirk: "Q55", Path: "active", Reason: "the person exists and was inactive: reactivated"}
 		return append(doc.Notes, note), p.become(doc.Resource)
@@ -376,7 +394,7 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 			version = $12, modified_at = now(), resource = $13, search = $14
 		where tenant_id = $1 and id = $2`,
 		dir.tenant, p.id, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
-		one(p.shutOut()), one(lost), dir.settings.derivation, r.until, p.version, string(stored), string(search))
+		one(p.shutOut()), one(lost), r.derived, r.until, p.version, string(stored), string(search))
 	queueEmailChange(b, dir.tenant, p)
 	if p.shutOut() {
 		queueEndSessions(b, dir.tenant, p.id)

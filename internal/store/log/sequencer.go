@@ -13,6 +13,8 @@ type Pass struct {
 	Numbered int64  // changes that got their seq
 	From     string // transaction id: changes before it were numbered and folded earlier
 	Next     string // transaction id: no change before it can appear any more
+
+	low int64 // every change from From on that has a number has a higher one
 }
 
 // Number gives every visible change of a tenant that has none yet its seq, in
@@ -28,14 +30,19 @@ func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 	if err != nil {
 		return Pass{}, err
 	}
+	var turn bool
+	// The turn is taken in one statement and the row read in the next: it is as the
+	// sequencer before left it. No row is held until the end, so that whoever marks
+	// people stale does not wait.
+	err = tx.QueryRow(ctx, `select pg_try_advisory_xact_lock(hashtextextended('number ' || $1::text, 0))`, tenant.String()).Scan(&turn)
+	if err != nil || !turn {
+		return Pass{}, err
+	}
 	var p Pass
-	var low, top int64
+	var top int64
 	err = tx.QueryRow(ctx, `
 		select horizon::text, low, top, greatest(horizon, pg_snapshot_xmin(pg_current_snapshot()))::text
-		from sequencers where tenant_id = $1 for update skip locked`, tenant).Scan(&p.From, &low, &top, &p.Next)
-	if err == pgx.ErrNoRows {
-		return Pass{}, nil
-	}
+		from sequencers where tenant_id = $1`, tenant).Scan(&p.From, &p.low, &top, &p.Next)
 	if err != nil {
 		return Pass{}, err
 	}
@@ -46,16 +53,22 @@ func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 			select n, xid from change_numbers where tenant_id = $1 and seq > $4
 		)
 		insert into change_numbers (tenant_id, seq, n, xid)
-		select $1, $3 + row_number() over (order by n), n, xid from fresh`, tenant, p.From, top, low)
+		select $1, $3 + row_number() over (order by n), n, xid from fresh`, tenant, p.From, top, p.low)
 	if err != nil {
 		return Pass{}, err
 	}
 	p.Ran, p.Numbered = true, tag.RowsAffected()
-	_, err = tx.Exec(ctx, `
+	return p, nil
+}
+
+// Finish notes how far the pass went. It comes last in the transaction: no one
+// who holds a group or a person waits for the row that it locks.
+func (p Pass) Finish(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
 		update sequencers set horizon = $2::text::xid8, top = top + $3, low = coalesce(
 			(select min(seq) - 1 from change_numbers where tenant_id = $1 and seq > $4 and xid >= $2::text::xid8), top + $3)
-		where tenant_id = $1`, tenant, p.Next, p.Numbered, low)
-	return p, err
+		where tenant_id = $1`, tenant, p.Next, p.Numbered, p.low)
+	return err
 }
 
 // FoldTotals moves the creations and deletions of a pass into the numbers of

@@ -195,11 +195,32 @@ func (v *Vendor) saveConnection(ctx context.Context, tx pgx.Tx, t Tenant, before
 	if err != nil {
 		return err
 	}
+	if c.leadsElsewhere(before) {
+		if err := shut(ctx, tx, t.ID, c.ID); err != nil {
+			return err
+		}
+	}
 	// The profile is part of what servers keep by derivation counter.
 	if err := raiseDerivation(ctx, tx, t.ID); err != nil {
 		return err
 	}
 	return v.record(ctx, tx, t.ID, c.ID, "connection.changed", c)
+}
+
+// leadsElsewhere reports whether people prove who they are in another way than
+// before: what was proved until now counts no longer.
+func (c *Connection) leadsElsewhere(before Connection) bool {
+	return c.Issuer != before.Issuer || c.ClientID != before.ClientID || c.MatchClaim != before.MatchClaim || c.MatchAttribute != before.MatchAttribute
+}
+
+// shut waits for the mints that run through a connection and ends every
+// session and journey of it.
+func shut(ctx context.Context, tx pgx.Tx, tenant, connection uuid.UUID) error {
+	_, err := tx.Exec(ctx, `select pg_advisory_xact_lock(hashtextextended($1, 0))`, connection.String())
+	if err == nil {
+		_, err = tx.Exec(ctx, `update connections set epoch = epoch + 1 where tenant_id = $1 and id = $2`, tenant, connection)
+	}
+	return err
 }
 
 // Connections lists a tenant's connections by name.

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"sync"
+
+	"github.com/google/uuid"
+)
+
+// turns keep one tenant's lists, which may run long, from taking every
+// connection of the pool: decisions and changes of all tenants need some.
+type turns struct {
+	mu       sync.Mutex
+	most     int // lists at once, per tenant
+	byTenant map[uuid.UUID]*queue
+}
+
+type queue struct {
+	places chan struct{}
+	users  int // who hold or wait for a place
+}
+
+// take waits for a place and answers what gives it back.
+func (t *turns) take(ctx context.Context, tenant uuid.UUID) (leave func(), err error) {
+	q := t.join(tenant)
+	select {
+	case q.places <- struct{}{}:
+		return func() {
+			<-q.places
+			t.quit(tenant, q)
+		}, nil
+	case <-ctx.Done():
+		t.quit(tenant, q)
+		return nil, ErrUnavailable
+	}
+}
+
+func (t *turns) join(tenant uuid.UUID) *queue {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	q := t.byTenant[tenant]
+	if q == nil {
+		q = &queue{places: make(chan struct{}, t.most)}
+		if t.byTenant == nil {
+			t.byTenant = map[uuid.UUID]*queue{}
+		}
+		t.byTenant[tenant] = q
+	}
+	q.users++
+	return q
+}
+
+func (t *turns) quit(tenant uuid.UUID, q *queue) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if q.users--; q.users == 0 {
+		delete(t.byTenant, tenant)
+	}
+}
