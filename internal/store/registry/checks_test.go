@@ -52,6 +52,37 @@ func TestWhatAConnectionLeavesOutIsTheSafeChoice(t *testing.T) {
 	}
 }
 
+// Of a provider that is known, one claim will do; of any other, none that is known
+// to be reassigned, however it is written.
+func TestMatchClaims(t *testing.T) {
+	for _, test := range []struct {
+		kind, claim string
+		good        bool
+	}{
+		{"entra", "oid", true}, {"entra", "sub", false}, {"entra", "OID", false}, {"entra", "employeeid", false}, {"entra", "onprem_sid", false},
+		{"okta", "sub", true}, {"okta", "uid", false}, {"okta", "oid", false}, {"okta", "preferred_username", false},
+		{"generic", "sub", true}, {"generic", "oid", true}, {"generic", "employee_number", true}, {"generic", "https://hr.example/claims/person_id", true},
+		{"generic", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier", true},
+		{"generic", "http://schemas.microsoft.com/identity/claims/objectidentifier", true},
+		{"generic", "email", false}, {"generic", "E-Mail", false}, {"generic", "emails", false}, {"generic", " email ", false}, {"generic", "work.email", false},
+		{"generic", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn", false},
+		{"generic", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress", false},
+		{"generic", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", false},
+		{"generic", "https://hr.example/Email/", false}, {"generic", "urn:oid:mail", false}, {"generic", "cognito:username", false},
+		{"generic", "userPrincipalName", false}, {"generic", "user-principal-name", false}, {"generic", "sAMAccountName", false},
+		{"generic", "nickname", false}, {"generic", "given_name", false}, {"generic", "phone_number", false}, {"generic", "//", false}, {"generic", "-", false},
+	} {
+		c := registry.Connection{Name: "c", Kind: test.kind, MatchClaim: test.claim}
+		err := c.Check(false)
+		if test.good && err != nil {
+			t.Errorf("%s by %q: %v", test.kind, test.claim, err)
+		}
+		if !test.good {
+			refusedFor(t, test.kind+" by "+test.claim, err, "another person")
+		}
+	}
+}
+
 func TestIssuers(t *testing.T) {
 	const good, loopback = "", "--local"
 	for issuer, says := range map[string]string{

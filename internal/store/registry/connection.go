@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -35,10 +36,45 @@ var defaults = map[string]string{"entra": "oid", "okta": "sub", "generic": "sub"
 var names = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,38}$`)
 
 // weakClaims name a person by something that is reassigned, or that the person
-// can change.
-var weakClaims = setOf("email", "emails", "mail", "email_verified", "verified_primary_email", "verified_secondary_email", "upn",
-	"userprincipalname", "preferred_username", "unique_name", "username", "user_name", "login", "mailnickname", "samaccountname",
-	"name", "given_name", "family_name", "nickname", "phone_number")
+// can change; weakParts are in the names of more of that kind.
+var (
+	weakClaims = setOf("upn", "login", "uniquename", "alias", "mailnickname", "samaccountname", "name", "displayname", "commonname",
+		"cn", "givenname", "familyname", "firstname", "lastname", "surname", "nickname")
+	weakParts = []string{"mail", "upn", "username", "loginname", "principalname", "accountname", "phone", "mobile"}
+)
+
+// checkClaim refuses a claim that does not name one person for good: of Entra
+// and Okta the one that is known to is the only one, of others whatever is not
+// known to be weak.
+func (c *Connection) checkClaim() error {
+	safe := defaults[c.Kind]
+	switch {
+	case c.MatchClaim == safe:
+		return nil
+	case c.Kind != "generic":
+		return bad("match claim %q: of %s, only %s names a person for good; another can be given to another person later", c.MatchClaim, c.Kind, safe)
+	case weakClaim(c.MatchClaim):
+		return bad("match claim %q can be given to another person later; use %s, or a claim that the identity provider never reuses", c.MatchClaim, safe)
+	}
+	return nil
+}
+
+// weakClaim looks at the last part of a name, in whatever case and punctuation:
+// "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress" and
+// "cognito:username" are as weak as "email" and "user_name".
+func weakClaim(name string) bool {
+	parts := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return strings.ContainsRune("/#:", r) })
+	if len(parts) == 0 {
+		return true
+	}
+	last := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, parts[len(parts)-1])
+	return last == "" || weakClaims[last] || slices.ContainsFunc(weakParts, func(part string) bool { return strings.Contains(last, part) })
+}
 
 func setOf(names ...string) map[string]bool {
 	set := make(map[string]bool, len(names))
@@ -68,12 +104,11 @@ func (c *Connection) Check(local bool) error {
 		return bad("connection kind %q: use entra, okta or generic", c.Kind)
 	case c.Profile != "lenient" && c.Profile != "strict":
 		return bad("profile %q: use lenient or strict", c.Profile)
-	case weakClaims[strings.ToLower(c.MatchClaim)]:
-		return bad("match claim %q can be given to another person later; use %s", c.MatchClaim, defaults[c.Kind])
 	case c.MatchAttribute != "externalId":
 		return bad("match attribute %q: only externalId names a person for good", c.MatchAttribute)
-	case c.Issuer == "":
-		return nil
+	}
+	if err := c.checkClaim(); err != nil || c.Issuer == "" {
+		return err
 	}
 	return checkIssuer(c.Issuer, local)
 }
