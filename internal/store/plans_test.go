@@ -202,8 +202,8 @@ const crowd = `
 	select tenant_id, gen_random_uuid(), connection_id, id, 1, 1, 1, now() from users where connection_id = '%[2]s';
 	insert into codes (tenant_id, hash, connection_id, session_id, user_id, application_id, application_epoch, redirect_uri, challenge, nonce, scope, expires_at)
 	select tenant_id, sha256(id::text::bytea), connection_id, id, user_id, id, 1, '', '', '', '', now() from sessions where connection_id = '%[2]s';
-	insert into sign_ins (tenant_id, state_hash, connection_id, request, expires_at)
-	select tenant_id, sha256(id::text::bytea), connection_id, '{}', now() from users where connection_id = '%[2]s';
+	insert into sign_ins (tenant_id, state_hash, connection_id, connection_epoch, request, expires_at)
+	select tenant_id, sha256(id::text::bytea), connection_id, 1, '{}', now() from users where connection_id = '%[2]s';
 	insert into provisioning_requests (tenant_id, id, connection_id, method, path)
 	select tenant_id, id, connection_id, 'POST', '/Users' from users where connection_id = '%[2]s';
 	insert into groups (tenant_id, connection_id, id, display_name, display_name_key, external_id, resource, search)
