@@ -27,7 +27,7 @@ func Decode(rt *ResourceType, body []byte, p Profile) (Document, error) {
 		return Document{}, err
 	}
 	_, d.doc.HasActive = d.doc.Resource["active"].(bool)
-	d.doc.Notes = d.notes
+	d.doc.Notes = d.notes.all()
 	return d.doc, nil
 }
 

@@ -96,6 +96,8 @@ func TestDecodeIsBounded(t *testing.T) {
 		{"a string of more", `{` + someUser + `,"title":"` + strings.Repeat("x", 64<<10+1) + `"}`, UserType(), "longer"},
 		{"a userName of 1,025 bytes", `{"userName":"` + strings.Repeat("x", 1025) + `"}`, UserType(), "userName is longer"},
 		{"20,000 members", members(20_000), GroupType(), ""},
+		{"100,000 members", members(100_000), GroupType(), ""},
+		{"100,001 members", members(100_001), GroupType(), "more than 100000 members"},
 		{"600 groups sent back", groups(600), UserType(), ""},
 		{"groups are no excuse", strings.TrimSuffix(groups(600), "}") + unknowns(511) + `}`, UserType(), "too many attributes"},
 		{"groups of something else", `{` + someUser + `,"name":{"groups":[` + strings.Repeat(`{"a":1},`, 600) + `1]}}`, UserType(), "too many attributes"},
@@ -112,6 +114,51 @@ func TestDecodeIsBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever a body holds, what is noted of it stays short and says how much it is not.
+func TestNotesAreBounded(t *testing.T) {
+	var elements, operations []string
+	for i := range 2000 {
+		elements = append(elements, fmt.Sprintf(`{"value":"7","odd%d":1}`, i))
+	}
+	for i := range 900 { // each is read with two notes and applied with one
+		operations = append(operations, fmt.Sprintf(`{"op":"Replace","path":"title","value":"x","odd%d":1}`, i))
+	}
+	group, err := parseMembers(elements[:400])
+	if err != nil || len(group.Notes) != 400 {
+		t.Fatalf("400 oddities: %d notes, %v", len(group.Notes), err)
+	}
+	if group, err = parseMembers(elements); err != nil {
+		t.Fatal(err)
+	}
+	last := func(notes []Note) string {
+		if len(notes) != MaxNotes+1 {
+			t.Errorf("%d notes, want %d and one that counts the others", len(notes), MaxNotes)
+		}
+		return notes[len(notes)-1].Reason
+	}
+	if got, want := last(group.Notes), "1488 more were ignored or repaired than are listed"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	patch, err := ParsePatch(UserType(), []byte(`{"Operations":[`+strings.Join(operations, ",")+`]}`), Lenient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a patch is applied again when a transaction is retried
+		_, notes, err := patch.Apply(UserType(), Resource{"userName": "jamie"})
+		if err != nil || !strings.HasSuffix(last(notes), "more were ignored or repaired than are listed") {
+			t.Errorf("got %q, %v", last(notes), err)
+		}
+	}
+	if got, want := last(BoundNotes(make([]Note, 100_000))), "99488 more were ignored or repaired than are listed"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func parseMembers(elements []string) (Document, error) {
+	body := `{"schemas":["` + GroupSchema + `"],"displayName":"All","members":[` + strings.Join(elements, ",") + `]}`
+	return Decode(GroupType(), []byte(body), Lenient)
 }
 
 func unknowns(n int) string {

@@ -37,7 +37,7 @@ type (
 type jsonReader struct {
 	dec    *jsontext.Decoder
 	budget budget // left
-	rows   bool   // members and groups at the top level have rowsBudget
+	rows   bool   // members and groups at the top level have rowsBudget, and maxMembers elements
 	open   object // the fields read so far of every object that is not closed yet
 }
 
@@ -45,7 +45,7 @@ type jsonReader struct {
 type budget struct{ names, values int }
 
 // rowsBudget is for the members of a group, and for the groups of a user, which
-// Okta sends back as it has read them: the limit of the body is tighter.
+// Okta sends back as it has read them: maxMembers is tighter for what is usual.
 var rowsBudget = budget{names: 1 << 20, values: 1 << 21}
 
 // parseJSON reads one JSON text with at most that many names and values. The
@@ -219,7 +219,9 @@ func (r *jsonReader) array() (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		elements = append(elements, v)
+		if elements = append(elements, v); r.rows && r.dec.StackDepth() == 2 && len(elements) > maxMembers {
+			return nil, tooManyMembers()
+		}
 	}
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, badJSON(err)

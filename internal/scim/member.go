@@ -171,10 +171,18 @@ func (r *patchReader) emit(op MemberOp) {
 
 func (r *patchReader) countMembers(n int) error {
 	r.memberCount += n
-	if r.memberCount > maxPatchMembers {
-		return BadSyntax("more than %d members in one request", maxPatchMembers)
+	if r.memberCount > maxMembers {
+		return tooManyMembers()
 	}
 	return nil
+}
+
+// maxMembers bounds the members that one request names: Okta pushes a whole
+// group at once.
+const maxMembers = 100_000
+
+func tooManyMembers() *Error {
+	return TooMany("more than %d members in one request; send them in several PATCH requests", maxMembers)
 }
 
 // readMembers reads the value of an operation on members: an array of objects,

@@ -14,9 +14,6 @@ const (
 	// maxMemberOperations bounds Operations. Okta sends one operation for each
 	// member it removes; neighbours are merged, so that they stay cheap.
 	maxMemberOperations = 10_000
-	// maxPatchMembers bounds the members that one request names: Okta pushes
-	// a whole group at once.
-	maxPatchMembers = 100_000
 	// maxSchemas bounds `schemas`, which has one meaningful element.
 	maxSchemas = 50
 )
@@ -29,7 +26,7 @@ type Patch struct {
 	profile      Profile
 	operations   []operation
 	members      []MemberOp
-	notes        []Note
+	notes        noteList
 }
 
 // ParsePatch reads the body of a PATCH request: strict JSON without duplicate
@@ -83,7 +80,7 @@ func (p Patch) Apply(rt *ResourceType, r Resource) (Resource, []Note, error) {
 	if err := bounded(c.resource); err != nil {
 		return nil, nil, err
 	}
-	return c.resource, c.notes, nil
+	return c.resource, c.notes.all(), nil
 }
 
 // Members returns what p does to a group's members, in order. Members are
@@ -95,7 +92,7 @@ func (p Patch) ChangesAttributes() bool { return len(p.operations) > 0 }
 
 // Repaired reports whether reading p ignored or repaired anything: whether
 // [Patch.Apply] has notes of a patch without operations on attributes.
-func (p Patch) Repaired() bool { return len(p.notes) > 0 }
+func (p Patch) Repaired() bool { return len(p.notes.kept) > 0 }
 
 // atOperation adds to an error which element of Operations it is about.
 func atOperation(i int, err error) error {

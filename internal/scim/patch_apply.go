@@ -1,9 +1,6 @@
 package scim
 
-import (
-	"maps"
-	"slices"
-)
+import "maps"
 
 // change is a resource on its way through the operations of a patch. Values
 // are never modified, only replaced: what an operation touches is copied, the
@@ -11,12 +8,12 @@ import (
 type change struct {
 	profile  Profile
 	resource Resource
-	notes    []Note
+	notes    noteList
 	compared int // bytes of text so far
 }
 
 func newChange(p Patch, r Resource) *change {
-	c := &change{profile: p.profile, resource: maps.Clone(r), notes: slices.Clip(p.notes)}
+	c := &change{profile: p.profile, resource: maps.Clone(r), notes: p.notes.clone()}
 	if c.resource == nil {
 		c.resource = make(Resource)
 	}
@@ -24,7 +21,7 @@ func newChange(p Patch, r Resource) *change {
 }
 
 func (c *change) note(quirk, path, reason string) {
-	c.notes = append(c.notes, Note{Quirk: quirk, Path: path, Reason: reason})
+	c.notes.add(Note{Quirk: quirk, Path: path, Reason: reason})
 }
 
 // apply replaces the value of op's attribute by what op makes of it.

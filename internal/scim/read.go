@@ -11,24 +11,17 @@ import (
 type reader struct {
 	rt      *ResourceType
 	profile Profile
-	notes   []Note
+	notes   noteList
 }
 
 func (r *reader) lenient() bool { return r.profile != Strict }
-
-// maxNotes bounds the notes of one request.
-const maxNotes = 512
 
 // note records what was ignored or repaired, once: every member of a large
 // group may have the same oddity.
 func (r *reader) note(quirk, path, reason string) {
 	n := Note{Quirk: quirk, Path: clip(path), Reason: reason}
-	switch {
-	case len(r.notes) > maxNotes || slices.Contains(r.notes, n):
-	case len(r.notes) == maxNotes:
-		r.notes = append(r.notes, Note{Quirk: "Q46", Reason: "more was ignored or repaired than is listed"})
-	default:
-		r.notes = append(r.notes, n)
+	if !slices.Contains(r.notes.kept, n) {
+		r.notes.add(n)
 	}
 }
 
