@@ -18,6 +18,7 @@ type call struct {
 	answer  http.ResponseWriter
 	request *http.Request
 	dir     *store.Directory // nil until authenticated
+	large   bool             // holds a place among the large bodies
 }
 
 func (c *call) context() context.Context { return c.request.Context() }

@@ -14,7 +14,9 @@
 // All of it stands under /t/{tenant}/scim/v2. Doubled and trailing slashes, the
 // case of parameter names and unknown parameters do not matter; a known
 // parameter given twice is refused. A user is at most 1 MiB of JSON, a group
-// 32 MiB, and neither is compressed. An address that brings bad tokens without end
+// 32 MiB with 100,000 members, and neither is compressed. Of bodies above 64 KiB,
+// or of unknown length, eight are in hand at once, and none before its token has
+// been verified. An address that brings bad tokens without end
 // is answered 429; a token that holds is always served. Every answer with a body is
 // application/scim+json, every refusal an Error message (RFC 7644 §3.12).
 package scimhttp

@@ -39,6 +39,7 @@ type Door struct {
 	requestID func(*http.Request) uuid.UUID
 	failed    func(*http.Request) time.Duration
 	refused   func(reason string)
+	large     chan struct{} // a place for each large body that is in hand
 }
 
 // New returns the door.
@@ -50,6 +51,7 @@ func New(config Config) *Door {
 		requestID: config.RequestID,
 		failed:    config.Failed,
 		refused:   config.Refused,
+		large:     make(chan struct{}, largeBodies),
 	}
 	if d.failed == nil {
 		d.failed = func(*http.Request) time.Duration { return 0 }
@@ -168,6 +170,7 @@ func (d *Door) serve(handle handler) http.HandlerFunc {
 
 // run authenticates and calls handle. A panic becomes an error like any other.
 func (c *call) run(handle handler) (err error) {
+	defer c.leave()
 	defer func() {
 		switch p := recover(); p {
 		case nil:

@@ -19,6 +19,12 @@ const statusClosed = 499
 // pause is the customary time before a repetition.
 const pause = time.Second
 
+// busyPause is that time where large bodies have kept all places.
+const busyPause = 5 * time.Second
+
+// errBusy: no large body can be taken for the moment.
+var errBusy = errors.New("too many large bodies at once")
+
 var errNoRoute = refuse(http.StatusNotFound, "there is no such endpoint")
 
 // refuse is a refusal of the door's own, without a scimType.
@@ -55,6 +61,8 @@ func wireError(err error, request uuid.UUID) refusal {
 		return refusal{fault: refuse(http.StatusServiceUnavailable, "it is not known whether the change is durable; send it again (reference %s)", request), retry: pause, ours: true}
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return refusal{fault: refuse(http.StatusServiceUnavailable, "the service is not available for the moment; nothing was changed (reference %s)", request), retry: pause, ours: true}
+	case errors.Is(err, errBusy):
+		return refusal{fault: refuse(http.StatusServiceUnavailable, "too many large requests at once; nothing was changed"), retry: busyPause, ours: true}
 	case errors.Is(err, context.Canceled):
 		return refusal{fault: refuse(statusClosed, "the request was cancelled")}
 	}

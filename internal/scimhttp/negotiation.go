@@ -1,6 +1,7 @@
 package scimhttp
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -17,6 +18,15 @@ const (
 	longestGroup = 32 << 20
 )
 
+const (
+	// smallBody is the longest body, in bytes, that is read before its token is
+	// verified.
+	smallBody = 64 << 10
+	// largeBodies is how many longer ones a process has in hand at once: what is
+	// made of one takes several times its length.
+	largeBodies = 8
+)
+
 // readable are the media types that a body may have (Q4); none means SCIM.
 var readable = map[string]bool{mediaType: true, "application/json": true, "": true}
 
@@ -29,6 +39,9 @@ func (c *call) body(limit int64) ([]byte, error) {
 	if c.request.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
+	if err := c.enterLarge(); err != nil {
+		return nil, err
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.answer, c.request.Body, limit))
 	var over *http.MaxBytesError
 	switch {
@@ -38,6 +51,35 @@ func (c *call) body(limit int64) ([]byte, error) {
 		return nil, refuse(http.StatusBadRequest, "the body ended before it was complete")
 	}
 	return body, nil
+}
+
+// enterLarge verifies the token before a body is read that is large, or that
+// does not say, and waits for a place among those. The place is kept until the
+// request is answered.
+func (c *call) enterLarge() error {
+	if length := c.request.ContentLength; 0 <= length && length <= smallBody {
+		return nil
+	}
+	if err := c.dir.Enter(c.context()); err != nil {
+		return err
+	}
+	select {
+	case c.door.large <- struct{}{}:
+		c.large = true
+		return nil
+	case <-c.context().Done():
+	}
+	if errors.Is(c.context().Err(), context.DeadlineExceeded) {
+		return errBusy
+	}
+	return c.context().Err()
+}
+
+// leave gives the place back.
+func (c *call) leave() {
+	if c.large {
+		<-c.door.large
+	}
 }
 
 func tooLarge(limit int64) error {
