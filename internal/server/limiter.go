@@ -20,10 +20,9 @@ type Rate struct {
 // Unlimited is the Rate of what may happen at any time.
 func Unlimited() Rate { return Rate{PerSecond: rate.Inf} }
 
-// Limits are what one address may do. An address is the other end of the socket:
-// forwarding headers are not believed, so behind a proxy all requests are of one
-// address, and the limits have to be those of the deployment. A limit of zero has
-// its default.
+// Limits are what one address may do. An address is the other end of the socket,
+// or who a trusted proxy heard from: behind a proxy that is not named all requests
+// are of one address. A limit of zero has its default.
 //
 // Neither limit is what keeps a credential from being guessed: all of them have
 // 256 random bits. They keep what strangers cause small, and they shut out
@@ -107,7 +106,7 @@ func address(r *http.Request) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	ip = ip.Unmap().WithZone("")
+	ip = normal(ip)
 	if ip.Is6() {
 		network, _ := ip.Prefix(64)
 		return network.Addr()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -140,6 +141,50 @@ func TestAbuse_T14(t *testing.T) {
 	last.refusal(t, "the last of 30", http.StatusTooManyRequests, "")
 	if log := w.log.String(); strings.Contains(log, "203.0.113.") || !strings.Contains(log, `"peer":"192.0.2.1"`) {
 		t.Errorf("the log names another peer than the socket's:\n%.2000s", log)
+	}
+}
+
+// TestAbuse_T14_proxies: where the load balancer's network is named, who sends the
+// request is who the load balancer heard from, and nobody else can say otherwise.
+func TestAbuse_T14_proxies(t *testing.T) {
+	w := serve(t, storetest.New(t), server.NewMetrics(), func(c *server.Config) {
+		c.Limits.SignIns = server.Rate{PerSecond: 0.001, Burst: 5}
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	})
+	authorize := func(socket string, forwarded ...string) int {
+		r := httptest.NewRequest("GET", "/authorize", nil)
+		r.RemoteAddr = socket
+		for _, value := range forwarded {
+			r.Header.Add("X-Forwarded-For", value)
+		}
+		recorder := httptest.NewRecorder()
+		w.router.ServeHTTP(recorder, r)
+		return recorder.Code
+	}
+	for i := range 100 { // many people behind one load balancer: each is its own
+		if got := authorize("10.0.0.7:1", fmt.Sprintf("198.51.100.%d", i)); got != http.StatusBadRequest {
+			t.Fatalf("person %d: got %d, want 400", i, got)
+		}
+	}
+	// Somebody who writes another address into the request each time stays who they
+	// are: through the load balancer, through two, and beside them.
+	for story, send := range map[string]func(forged string) int{
+		"through the load balancer": func(forged string) int { return authorize("10.0.0.7:1", forged+", 192.0.2.1") },
+		"in headers of their own":   func(forged string) int { return authorize("10.0.0.7:1", forged, "192.0.2.2:4711") },
+		"through two":               func(forged string) int { return authorize("[fd00::1]:1", forged+",192.0.2.3, 10.1.1.1") },
+		"naming a proxy":            func(forged string) int { return authorize("10.0.0.7:1", forged+",10.2.2.2,192.0.2.4") },
+		"beside the load balancer":  func(forged string) int { return authorize("192.0.2.5:1", forged) },
+	} {
+		last := 0
+		for i := range 6 {
+			last = send(fmt.Sprintf("203.0.113.%d", i))
+		}
+		if last != http.StatusTooManyRequests {
+			t.Errorf("%s: the sixth got %d, want 429", story, last)
+		}
+	}
+	if log := w.log.String(); strings.Contains(log, "203.0.113.") || !strings.Contains(log, `"peer":"192.0.2.3"`) {
+		t.Errorf("the log names another peer than the one that the load balancer heard from:\n%.2000s", log)
 	}
 }
 

@@ -80,8 +80,8 @@ func route(r *http.Request) string {
 	return pattern
 }
 
-// peer is the address at the other end of the socket. Forwarding headers are
-// not believed.
+// peer is the address at the other end of the socket, or who that says it is
+// where it is a proxy of ours: see [Config]. No other header is believed.
 func peer(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

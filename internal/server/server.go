@@ -8,6 +8,7 @@ package server
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -26,6 +27,10 @@ type Config struct {
 	Metrics   *Metrics // whose Store method the Store was opened with; nil: metrics of its own
 
 	Limits Limits // of one address; zero: the defaults
+
+	// TrustedProxies are the networks of load balancers whose X-Forwarded-For is
+	// believed; none: the peer is the other end of the socket.
+	TrustedProxies []netip.Prefix
 
 	// Login needs its Fetch only; the rest of it is filled in here.
 	Login login.Config
@@ -102,6 +107,9 @@ func (s *Server) doors(c Config) ([]door, error) {
 
 func (s *Server) routes(c Config, doors []door) chi.Router {
 	r := chi.NewRouter()
+	if len(c.TrustedProxies) > 0 {
+		r.Use(believe(c.TrustedProxies))
+	}
 	r.Use(s.identify, s.observe, s.recover, limit)
 	if secure(c.PublicURL) {
 		r.Use(transportSecurity)
