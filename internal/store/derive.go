@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -106,6 +109,35 @@ func queueHeld(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user 
 		})
 		return err
 	})
+}
+
+// queueFacts reads one person's groups and assignments in one statement, and
+// whether one of the groups is in others: those take queueGroups. A unit
+// separator parts the columns; names and JSON hold no control characters.
+func queueFacts(b *pgx.Batch, tenant, user uuid.UUID, p *person, nested *bool) {
+	b.Queue(`
+		select array(select g.id::text || chr(31) || coalesce(g.external_id, '') || chr(31) || g.display_name || chr(31) || g.connection_id::text
+				from memberships m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id and g.deleted_at is null
+				where m.tenant_id = $1 and m.member_user = $2 order by g.id),
+			exists (select from memberships m join memberships above on above.tenant_id = m.tenant_id and above.member_group = m.group_id
+				where m.tenant_id = $1 and m.member_user = $2),
+			array(select role || chr(31) || scope || chr(31) || rule || chr(31) || rule_set::text || chr(31) || facts from assignments
+				where tenant_id = $1 and user_id = $2 and until_change is null order by role, scope, rule)`, tenant, user).
+		QueryRow(func(row pgx.Row) error {
+			var groups, held []string
+			err := row.Scan(&groups, nested, &held)
+			for _, text := range groups {
+				f := strings.SplitN(text, "\x1f", 4)
+				p.join(rolemap.Group{ID: f[0], ExternalID: f[1], DisplayName: f[2], Connection: f[3]}, true)
+			}
+			for _, text := range held {
+				f := strings.SplitN(text, "\x1f", 5)
+				version, bad := strconv.ParseInt(f[3], 10, 64)
+				p.held = append(p.held, assignment{Role: f[0], Scope: f[1], Rule: f[2], RuleSet: version, Facts: f[4]})
+				err = errors.Join(err, bad)
+			}
+			return err
+		})
 }
 
 // A delta collects what becomes of the assignments of one or many people, to

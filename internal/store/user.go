@@ -365,17 +365,22 @@ func (dir *Directory) tryUser(ctx context.Context, tx *transaction, e userEdit) 
 // its roles depend on.
 func (dir *Directory) lockUser(tx *transaction, e userEdit) (*person, error) {
 	p := &person{}
+	nested := false
 	err := tx.open(func(b *pgx.Batch) {
 		dir.enterCurrent(b)
 		b.Queue(`select `+personColumns+` from users u
 			where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+`
 			and (u.deleted_at is not null) = $4 for no key update`, dir.tenant, e.id, dir.narrowed(), e.deleted).QueryRow(p.scan)
-		users := []uuid.UUID{e.id}
-		queueGroups(b, dir.tenant, users, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
-		queueHeld(b, dir.tenant, users, func(_ uuid.UUID, a assignment) { p.held = append(p.held, a) })
+		queueFacts(b, dir.tenant, e.id, p, &nested)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
+	}
+	if err == nil && nested {
+		p.groups, p.refs = nil, nil
+		b := &pgx.Batch{}
+		queueGroups(b, dir.tenant, []uuid.UUID{e.id}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
+		err = tx.send(b)
 	}
 	p.hold()
 	return p, err

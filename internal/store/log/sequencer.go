@@ -48,9 +48,8 @@ func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 	}
 	tag, err := tx.Exec(ctx, `
 		with fresh as materialized (
-			select n, xid from changes where tenant_id = $1 and xid >= $2::text::xid8
-			except
-			select n, xid from change_numbers where tenant_id = $1 and seq > $4
+			select c.n, c.xid from changes c where c.tenant_id = $1 and c.xid >= $2::text::xid8
+			and c.n not in (select k.n from change_numbers k where k.tenant_id = $1 and k.seq > $4)
 		)
 		insert into change_numbers (tenant_id, seq, n, xid)
 		select $1, $3 + row_number() over (order by n), n, xid from fresh`, tenant, p.From, top, p.low)
