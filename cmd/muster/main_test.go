@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"github.com/muster-id/muster/internal/server"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
 
@@ -55,7 +56,7 @@ func TestScripts(t *testing.T) {
 					return writeSecret(key, newKey()+"\n")
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits": exits, "remember": remember, "wait-for": waitFor, "mode": mode, "delete": deleteResource, "sql": runSQL,
+					"exits": exits, "remember": remember, "wait-for": waitFor, "mode": mode, "delete": deleteResource, "sql": runSQL, "peer": forward,
 				},
 			})
 		})
@@ -157,6 +158,19 @@ func deleteResource(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// forward asks as a load balancer does that has heard from an address: peer URL address
+func forward(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: peer URL address")
+	}
+	request, err := http.NewRequest(http.MethodGet, args[0], nil)
+	ts.Check(err)
+	request.Header.Set("X-Forwarded-For", args[1])
+	response, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	response.Body.Close()
+}
+
 // runSQL does what somebody with the owner's role could do: sql URL statement ...
 func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
@@ -256,6 +270,31 @@ func TestTablesShowNoControlCharacters(t *testing.T) {
 	table.writer.Flush()
 	if want := "a·[2Jb·c·d·e  x\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+func TestTrustedProxiesAndLimits(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                           "[]",
+		"10.0.0.0/8":                 "[10.0.0.0/8]",
+		"10.1.2.3/8, fd00::/8":       "[10.0.0.0/8 fd00::/8]",
+		"192.0.2.7,2001:db8::1":      "[192.0.2.7/32 2001:db8::1/128]",
+		"0.0.0.0/0":                  "",
+		"10.0.0.0/33":                "",
+		"::ffff:10.0.0.0/104":        "",
+		"fe80::1%eth0":               "",
+		"10.0.0.0/8;192.168.0.0/16":  "",
+		"10.0.0.0/8,loadbalancer:80": "",
+	} {
+		got, err := (&settings{TrustedProxies: text}).trustedProxies()
+		if (err == nil) != (want != "") || err == nil && fmt.Sprint(got) != want {
+			t.Errorf("%q: got %v %v, want %q", text, got, err, want)
+		}
+	}
+	s := settings{SignInsPerSecond: 200}
+	want := server.Limits{SignIns: server.Rate{PerSecond: 200, Burst: 1000}}
+	if got := s.limits(); got != want {
+		t.Errorf("got %+v, want %+v: what is not set is the server's default", got, want)
 	}
 }
 

@@ -30,6 +30,9 @@ It uses the database of MUSTER_DATABASE_URL and the key of MUSTER_KEY_FILE, or w
 MUSTER_MIGRATION_URL it migrates first. It logs JSON to standard error, answers
 /healthz and /readyz, and ends in order on Ctrl-C or SIGTERM.
 
+Behind a load balancer name its networks (MUSTER_TRUSTED_PROXIES): else all requests are
+of one address, and share what --sign-ins-per-second and --failures-per-second allow one.
+
 It refuses to start without a database, without a key, as a database role that owns
 the tables, and, unless --local, with a connection whose issuer is on loopback.`,
 		example: `  muster serve --local
@@ -98,9 +101,14 @@ func openHouse(ctx context.Context, s settings, log *slog.Logger, notice io.Writ
 	if err := h.openStore(ctx, s, address, log, metrics); err != nil {
 		return h, err
 	}
+	proxies, err := s.trustedProxies()
+	if err != nil {
+		return h, err
+	}
 	h.fetch = fetch.NewClient(fetch.Config{AllowLoopback: s.Local})
 	h.server, err = server.New(server.Config{
 		Store: h.store, PublicURL: h.publicURL, Log: log, Metrics: metrics, Login: login.Config{Fetch: h.fetch},
+		Limits: s.limits(), TrustedProxies: proxies,
 	})
 	return h, err
 }

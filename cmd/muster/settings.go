@@ -33,6 +33,10 @@ type settings struct {
 	MetricsListen string `env:"METRICS_LISTEN" yaml:"metrics_listen" flag:"metrics-listen" usage:"address of metrics and profiles, for operators only; off for none"`
 	LogLevel      string `env:"LOG_LEVEL" yaml:"log_level" flag:"log-level" usage:"debug, info, warn or error"`
 	PoolSize      int    `env:"POOL_SIZE" yaml:"pool_size" flag:"pool-size" usage:"connections to the database; 0: four per core"`
+
+	TrustedProxies    string `env:"TRUSTED_PROXIES" yaml:"trusted_proxies" flag:"trusted-proxies" usage:"networks of the load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,fd00::/8"`
+	SignInsPerSecond  int    `env:"SIGN_INS_PER_SECOND" yaml:"sign_ins_per_second" flag:"sign-ins-per-second" usage:"sign-ins that one address may begin; five times as many at once"`
+	FailuresPerSecond int    `env:"FAILURES_PER_SECOND" yaml:"failures_per_second" flag:"failures-per-second" usage:"credentials that do not hold which one address may bring; ten times as many at once"`
 }
 
 // Addresses that hold unless others are given: on loopback, so that a server is
@@ -43,7 +47,7 @@ const (
 )
 
 func defaultSettings() settings {
-	return settings{DataDir: defaultDataDir("muster"), Listen: defaultListen, MetricsListen: defaultMetrics, LogLevel: "info"}
+	return settings{DataDir: defaultDataDir("muster"), Listen: defaultListen, MetricsListen: defaultMetrics, LogLevel: "info", SignInsPerSecond: 20, FailuresPerSecond: 10}
 }
 
 // fields calls do for every setting.
@@ -154,6 +158,12 @@ func (s *settings) check(origins map[string]string) error {
 	}
 	if s.Key != "" && s.KeyFile != "" {
 		return usagef("both MUSTER_KEY and a key file (%s) are given: leave one out", origins["KeyFile"])
+	}
+	if _, err := s.trustedProxies(); err != nil {
+		return err
+	}
+	if s.SignInsPerSecond < 0 || s.FailuresPerSecond < 0 {
+		return usagef("sign-ins and failures per second: a limit is not below zero")
 	}
 	for field, text := range map[string]string{"DatabaseURL": s.DatabaseURL, "MigrationURL": s.MigrationURL} {
 		if strings.HasPrefix(origins[field], "--") && holdsPassword(text) {

@@ -17,6 +17,9 @@ type Rate struct {
 	Burst     int
 }
 
+// PerSecond is the Rate of n a second, and burst times as many at once.
+func PerSecond(n, burst int) Rate { return Rate{PerSecond: rate.Limit(n), Burst: n * burst} }
+
 // Unlimited is the Rate of what may happen at any time.
 func Unlimited() Rate { return Rate{PerSecond: rate.Inf} }
 
