@@ -71,6 +71,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer w.close()
+	if err := w.warm(ctx); err != nil {
+		return err
+	}
 	fmt.Println(header)
 	for _, s := range scenarios() {
 		if !strings.Contains(s.name, o.only) {

@@ -37,6 +37,19 @@ func (w *world) people(ctx context.Context, n int) ([]string, []int64, error) {
 
 const creators = 8
 
+// warm makes the database one that has been in use: tables that are not empty,
+// statistics, and log files to write into.
+func (w *world) warm(ctx context.Context) error {
+	if _, _, err := w.people(ctx, crowd); err != nil {
+		return err
+	}
+	if _, err := w.group(ctx, crowd); err != nil {
+		return err
+	}
+	_, err := w.cluster.Psql(ctx, database, "checkpoint")
+	return err
+}
+
 // createOne posts a resource and answers its id.
 func (w *world) createOne(c *client, path, body string) (string, error) {
 	if err := c.expect(201, "POST", path, body); err != nil {
