@@ -66,6 +66,9 @@ func (s *settings) runningDatabase() (string, error) {
 	case !s.Local:
 		return "", missingDatabase()
 	}
+	if err := checkDataDir(s.DataDir, os.Geteuid()); err != nil {
+		return "", err
+	}
 	cluster, err := localpg.Attach(s.clusterDir())
 	if err != nil {
 		return "", fmt.Errorf("%w\nstart it first: muster serve --local --data %s", err, s.DataDir)
@@ -128,7 +131,7 @@ func (s *settings) readKey() ([]byte, error) {
 	if path == "" {
 		return nil, usagef("no key-encryption key: give MUSTER_KEY_FILE (or --key-file) or MUSTER_KEY, 32 bytes in base64; head -c 32 /dev/urandom | base64 makes one")
 	}
-	text, err := os.ReadFile(path)
+	text, err := readPrivate(path)
 	if err != nil {
 		return nil, usagef("key-encryption key: %v", err)
 	}

@@ -52,7 +52,7 @@ func makeDataDir(dir string) error {
 	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
 		return usagef("data folder: %v", err)
 	}
-	return nil
+	return checkDataDir(dir, os.Geteuid())
 }
 
 // makeLocalKey makes the key of a new data folder. Where there is a database

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,9 @@ func (p *program) migrate(ctx context.Context, role string, afterRestore bool) e
 // owner is the database's address for its owner, and the role that serves.
 func (s *settings) owner(role string) (string, string, error) {
 	if s.Local {
+		if err := checkDataDir(s.DataDir, os.Geteuid()); err != nil {
+			return "", "", err
+		}
 		cluster, err := localpg.Attach(s.clusterDir())
 		if err != nil {
 			return "", "", err

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -130,7 +129,7 @@ func (p *program) readFile(c *cobra.Command) error {
 	if path == "" {
 		return nil
 	}
-	text, err := os.ReadFile(path)
+	text, err := readPrivate(path)
 	if err != nil {
 		return usagef("configuration file: %v", err)
 	}
