@@ -73,7 +73,6 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 		store: s, tenant: c.tenant, slug: c.slug, connection: c.connection, credential: c.id,
 		actor: "scim:" + c.name, request: r,
 	}
-	s.used.note(c)
 	err := dir.loadSettings(ctx, false)
 	if err == nil && !dir.settings.knows(c.connection) { // newer than what is kept
 		err = dir.loadSettings(ctx, true)
@@ -191,11 +190,19 @@ func (dir *Directory) enterExpecting(b *pgx.Batch, derivation *int64) {
 		QueryRow(func(row pgx.Row) error {
 			var current int64
 			err := row.Scan(&current)
+			if err == nil {
+				dir.noteUse()
+			}
 			if err == nil && current > dir.settings.derivation {
 				dir.store.settings.forget(dir.tenant) // the next request is read by what holds now
 			}
 			return err
 		})
+}
+
+// noteUse notes that the credential was used and held.
+func (dir *Directory) noteUse() {
+	dir.store.used.note(credential{tenant: dir.tenant, id: dir.credential})
 }
 
 // retryRules runs change, and once more with fresh settings where the rules
