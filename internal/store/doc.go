@@ -1,0 +1,55 @@
+// Package store is the transaction kernel and the promise: what it has
+// acknowledged is durable, and is what the very next decision sees.
+//
+// # What is always true
+//
+//   - Everything that lets a person in is a mint (MintCode, MintToken) or reads
+//     what a mint reads (Check). A mint takes the gate of tenant, connection and
+//     application shared, consumes what is single-use, locks the person FOR SHARE
+//     in one statement and reads in the next; only then does it decide.
+//   - Everything that shuts a person out either changes the person's row, which
+//     waits for running mints, raises the epoch and ends the sessions in a later
+//     statement; or takes a gate alone and raises its epoch (Revoke).
+//   - There is one way to change a user (changeUser) and one to change a group
+//     (groupChange): lock, read, change, save, derive, record, commit.
+//   - Whoever changes a fact about a person holds the person's row, deleted or
+//     not. So the facts about one person have one order.
+//   - No reader returns a stale assignment. A person is fresh whose row carries
+//     the tenant's derivation counter and whose derived_until has not passed; a
+//     stale one is evaluated in memory, at one moment, and nothing is written.
+//   - A commit is acknowledged when it is known to be durable. A warning, a
+//     time-out or a lost connection at COMMIT is unknown: the request's row tells
+//     what became of it, in a transaction that has to reach what the first had to
+//     reach, or the answer is ErrUnknownOutcome.
+//   - A transaction begins by naming tenant and connection for row-level security;
+//     a SCIM client's also verifies its credential (enter).
+//
+// # Lock order
+//
+// Gates, then the tenant's rules (shared; a publish alone), then the tenant's
+// nesting (one at a time), then groups by id (advisory: shared for members who
+// come and go, alone for what concerns the whole group), then users by id, then
+// the rest; the row of sequencers last. Deadlocks and serialisation failures are
+// repeated three times.
+//
+// # Round trips
+//
+// One for a read, a create or a check; two for PATCH, PUT and a mint. More only
+// where groups stand in groups, where a change concerns people it does not name,
+// and for a person whose roles are stale.
+//
+// # Tables
+//
+//	users, user_values, groups, memberships     the directory; rows of one connection
+//	assignments                                 who holds what, since and until which change, and why
+//	changes, change_numbers, sequencers, totals the log, its order, and what is folded from it
+//	provisioning_requests                       proves that a request was committed
+//	identities, sign_ins, sessions, codes       people who sign in
+//	connections, credentials, rule_sets,
+//	tenant_roles                                what a tenant has set up (registry, rules.go)
+//	tenants, tenant_hosts, tenant_domains,
+//	applications, roles, signing_keys, instance global: no row-level security
+//
+// Subpackages: registry (what is set up), log (append and sequencer), filter
+// (SCIM filter to SQL, pure), storetest (a database for each test).
+package store
