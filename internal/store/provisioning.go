@@ -20,7 +20,7 @@ func (dir *Directory) queueRequest(b *pgx.Batch, connection uuid.UUID, status in
 	}
 	var text *string
 	if len(notes) > 0 {
-		s := string(marshal(notes))
+		s := string(marshal(scim.BoundNotes(notes)))
 		text = &s
 	}
 	b.Queue(`
