@@ -44,9 +44,7 @@ func TestOnlyATokenThatHoldsIsNotedAsUsed(t *testing.T) {
 
 func TestATokenThatHoldsIsNotedAsUsed(t *testing.T) {
 	c := ringling(t)
-	if err := c.scim().Enter(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	c.create("jamie@ringling.example", "oid-jamie")
 	c.store.FlushUsage(t.Context())
 	tokens, err := c.vendor.Tokens(t.Context(), "ringling")
 	if err != nil || len(tokens) != 1 || tokens[0].LastUsedAt == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/muster-id/muster/internal/rolemap"
 	"github.com/muster-id/muster/internal/scim"
@@ -220,7 +221,8 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 func (dir *Directory) enterMeeting(b *pgx.Batch, p *person) {
 	meets := p.active && p.externalID != ""
 	if meets && dir.credential != uuid.Nil {
-		b.Queue(`select enter_meeting($1, $2, $3, $4, $5)`, dir.tenant, dir.connection, dir.credential, dir.settings.derivation, p.externalID)
+		b.Queue(`select enter_meeting($1, $2, $3, $4, $5)`, dir.tenant, dir.connection, dir.credential, dir.settings.derivation, p.externalID).
+			Exec(func(pgconn.CommandTag) error { dir.noteUse(); return nil })
 		return
 	}
 	dir.enterCurrent(b)
