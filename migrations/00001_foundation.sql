@@ -9,6 +9,7 @@
 create table instance (
 	only_row boolean primary key default true check (only_row),
 	incarnation uuid not null,               -- drawn anew at migrate and at restore
+	schema_fingerprint text,                 -- of the migrations' text as they were applied
 	key_check bytea check (octet_length(key_check) = 32)    -- of the key-encryption key; null: no server has come yet
 );
 insert into instance (incarnation) values (gen_random_uuid());

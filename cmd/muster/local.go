@@ -28,7 +28,11 @@ func startLocal(ctx context.Context, s settings, notice io.Writer) (*localpg.Clu
 	if err != nil {
 		return nil, err
 	}
-	if err := migrateLocal(ctx, cluster, notice); err != nil {
+	err = migrateLocal(ctx, cluster, notice)
+	if errors.Is(err, store.ErrOtherSchema) {
+		err = usagef("%v: remove the folder %s to begin anew", store.ErrOtherSchema, s.DataDir)
+	}
+	if err != nil {
 		return nil, errors.Join(err, cluster.Stop(context.WithoutCancel(ctx)))
 	}
 	return cluster, nil

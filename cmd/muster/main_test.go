@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"github.com/muster-id/muster/internal/localpg"
 	"github.com/muster-id/muster/internal/server"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
@@ -56,7 +57,7 @@ func TestScripts(t *testing.T) {
 					return writeSecret(key, newKey()+"\n")
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"exits": exits, "remember": remember, "wait-for": waitFor, "mode": mode, "delete": deleteResource, "sql": runSQL, "peer": forward,
+					"exits": exits, "remember": remember, "wait-for": waitFor, "mode": mode, "delete": deleteResource, "sql": runSQL, "local-sql": runLocalSQL, "peer": forward,
 				},
 			})
 		})
@@ -184,6 +185,16 @@ func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := conn.Exec(ctx, statement)
 		ts.Check(err)
 	}
+}
+
+// runLocalSQL is runSQL on the database of serve --local: local-sql folder statement ...
+func runLocalSQL(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: local-sql folder statement ...")
+	}
+	cluster, err := localpg.Attach(ts.MkAbs(args[0]))
+	ts.Check(err)
+	runSQL(ts, neg, append([]string{cluster.OwnerURL(localDatabase)}, args[1:]...))
 }
 
 // mode fails unless the file has the mode: mode 0600 file

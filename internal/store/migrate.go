@@ -33,6 +33,17 @@ func Migrate(ctx context.Context, ownerURL, serverRole string, report func(forma
 	if err != nil {
 		return err
 	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, `select pg_advisory_lock($1)`, migrateLock); err != nil {
+		return err
+	}
+	if err := checkSchema(ctx, conn); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
 	results, err := provider.Up(ctx)
 	for _, r := range results {
 		report("applied %s", r.Source.Path)
@@ -40,7 +51,10 @@ func Migrate(ctx context.Context, ownerURL, serverRole string, report func(forma
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	return grant(ctx, db, serverRole)
+	if err := signSchema(ctx, conn); err != nil {
+		return err
+	}
+	return grant(ctx, conn, serverRole)
 }
 
 // RoleOf answers the role that a database URL connects as: the server's, when it
@@ -53,21 +67,14 @@ func RoleOf(databaseURL string) (string, error) {
 	return config.User, nil
 }
 
-// grantLock lets one program at a time grant: PostgreSQL refuses two that change
-// the rights on one table at once. It is held until the connection ends.
-const grantLock = 0x6772616e74 // "grant"
+// migrateLock lets one program at a time compare, migrate and grant: PostgreSQL
+// refuses two that change the rights on one table at once. It is held until the
+// connection ends.
+const migrateLock = 0x6772616e74 // "grant"
 
 // grant lets the server's role read and write rows, and nothing more: no
 // truncate, no references, no schema changes.
-func grant(ctx context.Context, db *sql.DB, role string) error {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, `select pg_advisory_lock($1)`, grantLock); err != nil {
-		return err
-	}
+func grant(ctx context.Context, conn *sql.Conn, role string) error {
 	name := pgx.Identifier{role}.Sanitize()
 	for _, statement := range []string{
 		`revoke create on schema public from public`,

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/muster-id/muster/internal/localpg"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
@@ -53,6 +55,42 @@ func TestProgramsThatMigrateAtOnceDoItOnce(t *testing.T) {
 	}
 	wg.Wait()
 	ringlingOn(t, storetest.Open(t, cluster.ServerURL(name))).create("jamie@ringling.example", "jamie")
+}
+
+// A database whose schema is not what its version says is refused, with the
+// reason, before anything is asked of it that it does not have.
+func TestADatabaseOfADevelopmentBuildIsRefused(t *testing.T) {
+	migrate := func(owner string) error {
+		return store.Migrate(t.Context(), owner, localpg.ServerRole, func(string, ...any) {})
+	}
+	for story, test := range map[string]struct {
+		statement string
+		want      error
+	}{
+		"the same schema":             {`select 1`, nil},
+		"a migration that was cut":    {`update instance set schema_fingerprint = null`, nil},
+		"another text":                {`update instance set schema_fingerprint = 'other'`, store.ErrOtherSchema},
+		"before fingerprints":         {`alter table instance drop column schema_fingerprint`, store.ErrOtherSchema},
+		"a newer program's migration": {`with v as (insert into goose_db_version (version_id, is_applied) values (9999, true)) update instance set schema_fingerprint = 'newer'`, nil},
+	} {
+		owner, _ := storetest.Database(t)
+		conn, err := pgx.Connect(t.Context(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.Background())
+		if _, err := conn.Exec(t.Context(), test.statement); err != nil {
+			t.Fatal(err)
+		}
+		if err := migrate(owner); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", story, err, test.want)
+		}
+		if test.want == nil {
+			if err := migrate(owner); err != nil {
+				t.Errorf("%s, once more: %v", story, err)
+			}
+		}
+	}
 }
 
 // Migrating a database to where it is disturbs nobody who is served from it.
