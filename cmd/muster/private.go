@@ -9,8 +9,9 @@ import (
 	"syscall"
 )
 
-// readPrivate reads a file that holds secrets, and refuses one that others may
-// read or change.
+// readPrivate reads a file that holds secrets, and refuses one that everybody
+// may read or others may change. A group may read it: that is how container
+// platforms mount secrets.
 func readPrivate(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -21,7 +22,7 @@ func readPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mode := stat.Mode().Perm(); mode&0o077 != 0 {
+	if mode := stat.Mode().Perm(); mode&0o037 != 0 {
 		return nil, fmt.Errorf("%s is of mode %04o: others may read or change it; chmod 600 %[1]s", path, mode)
 	}
 	return io.ReadAll(file)

@@ -13,7 +13,7 @@ func TestAFileThatOthersReachIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	for mode, good := range map[os.FileMode]bool{
 		0o600: true, 0o400: true, 0o700: true,
-		0o640: false, 0o644: false, 0o604: false, 0o660: false, 0o602: false, 0o620: false, 0o666: false,
+		0o440: true, 0o640: true, 0o644: false, 0o604: false, 0o660: false, 0o602: false, 0o620: false, 0o666: false,
 	} {
 		if err := os.WriteFile(path, []byte(newKey()), 0o600); err != nil {
 			t.Fatal(err)
