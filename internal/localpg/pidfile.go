@@ -73,7 +73,19 @@ func stopOrphan(ctx context.Context, f folder) error {
 	if err := syscall.Kill(file.pid, syscall.SIGINT); err != nil && err != syscall.ESRCH {
 		return fmt.Errorf("stop PostgreSQL (process %d) that was left running in %s: %w", file.pid, data, err)
 	}
-	return waitFor(ctx, func() bool { return !isServerOf(file.pid, data) })
+	if err := waitFor(ctx, func() bool { return !isServerOf(file.pid, data) }); err != nil {
+		return err
+	}
+	// One that was killed at that moment has left its pid file, and until somebody
+	// reaps it its number still looks alive to PostgreSQL.
+	left, err := readPidFile(data)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil || left.pid != file.pid {
+		return err
+	}
+	return disown(f)
 }
 
 // isServerOf reports whether the process is alive and is the server of data, which
