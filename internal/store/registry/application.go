@@ -121,7 +121,7 @@ func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, 
 			return err
 		}
 		for _, tenant := range a.Tenants {
-			if err := v.allowRoles(ctx, tx, tenant, n.roles(), a); err != nil {
+			if err := v.letIn(ctx, tx, tenant, a, "application.added"); err != nil {
 				return err
 			}
 		}
@@ -134,6 +134,42 @@ func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, 
 		v.kernel.Changed(tenant)
 	}
 	return plain, a, nil
+}
+
+// AllowTenant lets the people of more tenants into an application, and those
+// tenants grant all of its roles, in one transaction. What holds already for a
+// tenant stays as it is. It answers the application; ErrNotFound where no
+// application has the client id, an [ArgumentError] for an unknown tenant.
+func (v *Vendor) AllowTenant(ctx context.Context, clientID string, slugs ...string) (Application, error) {
+	var a Application
+	var fresh []uuid.UUID
+	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) (err error) {
+		if a, err = application(ctx, tx, `where client_id = $1 for update`, clientID); err != nil {
+			return err
+		}
+		asked, err := named(ctx, tx, slugs)
+		if err != nil {
+			return err
+		}
+		fresh = slices.DeleteFunc(asked, func(id uuid.UUID) bool { return slices.Contains(a.Tenants, id) })
+		a.Tenants = slices.Concat(a.Tenants, fresh)
+		if _, err := tx.Exec(ctx, `update applications set tenants = $2 where id = $1`, a.ID, a.Tenants); err != nil {
+			return err
+		}
+		for _, tenant := range fresh {
+			if err := v.letIn(ctx, tx, tenant, a, "application.allowed"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Application{}, err
+	}
+	for _, tenant := range fresh {
+		v.kernel.Changed(tenant)
+	}
+	return a, nil
 }
 
 // claim refuses an application that would be taken for another: a token names
@@ -198,22 +234,24 @@ func insertApplication(ctx context.Context, tx pgx.Tx, n NewApplication, a Appli
 	return nil
 }
 
-// allowRoles lets a tenant grant an application's roles, and records that its
-// people may enter.
-func (v *Vendor) allowRoles(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, roles []string, a Application) error {
+// letIn lets a tenant grant all roles of an application, and records, as kind,
+// that its people may enter. The tenant's log names no other tenant.
+func (v *Vendor) letIn(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, a Application, kind string) error {
 	if err := v.kernel.Name(ctx, tx, tenant); err != nil {
 		return err
 	}
-	for _, role := range roles {
-		_, err := tx.Exec(ctx, `insert into tenant_roles (tenant_id, role) values ($1, $2)`, tenant, role)
-		if err != nil {
-			return err
-		}
+	_, err := tx.Exec(ctx, `
+		insert into tenant_roles (tenant_id, role)
+		select $1, name from roles where application_id = $2
+		on conflict do nothing`, tenant, a.ID)
+	if err != nil {
+		return err
 	}
 	if err := raiseDerivation(ctx, tx, tenant); err != nil {
 		return err
 	}
-	return v.record(ctx, tx, tenant, a.ID, "application.added", a)
+	a.Tenants = []uuid.UUID{tenant}
+	return v.record(ctx, tx, tenant, a.ID, kind, a)
 }
 
 // Applications lists all applications by client id.
@@ -228,13 +266,19 @@ func (v *Vendor) Applications(ctx context.Context) ([]Application, error) {
 
 // Application finds an application by its client id.
 func (v *Vendor) Application(ctx context.Context, clientID string) (Application, error) {
-	var list []Application
+	var a Application
 	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) (err error) {
-		list, err = applications(ctx, tx, `where client_id = $1`, clientID)
+		a, err = application(ctx, tx, `where client_id = $1`, clientID)
 		return err
 	})
+	return a, err
+}
+
+// application reads the one that rest selects.
+func application(ctx context.Context, tx pgx.Tx, rest string, args ...any) (Application, error) {
+	list, err := applications(ctx, tx, rest, args...)
 	if err == nil && len(list) == 0 {
-		return Application{}, ErrNotFound
+		err = ErrNotFound
 	}
 	if err != nil {
 		return Application{}, err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/registry"
@@ -121,20 +122,108 @@ func TestAnApplicationIsRegisteredWhole(t *testing.T) {
 		t.Errorf("found %+v %v, want what was registered", found, err)
 	}
 	for _, slug := range []string{"ringling", "cirque"} {
-		dir, err := s.Admin(ctx, slug, "test", store.Request{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, issues, err := dir.CheckRules(ctx, []byte("version: 1\ngroupRoles:\n  - id: \"0193a5b0-0000-7000-8000-000000000000\"\n    grant: [timesheet.owner, timesheet.viewer]\n"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, issue := range issues {
-			if strings.Contains(issue.Message, "timesheet.") {
-				t.Errorf("%s may not grant the application's roles: %+v", slug, issue)
-			}
+		if got := refusedRoles(t, s, slug); got != 0 {
+			t.Errorf("%s may not grant %d of the application's roles", slug, got)
 		}
 	}
+}
+
+// A customer who comes later is let into an application that exists: its people
+// are served, its rules grant all the roles, its log says so; nobody else's
+// changes. Whatever is refused lets nobody in.
+func TestATenantIsLetIntoAnApplication(t *testing.T) {
+	owner, server := storetest.Database(t)
+	s := storetest.Open(t, server)
+	v := s.Vendor("anna")
+	ctx := t.Context()
+	ids := map[string]uuid.UUID{}
+	for _, slug := range []string{"ringling", "cirque", "roncalli"} {
+		tenant, err := v.CreateTenant(ctx, registry.NewTenant{Slug: slug})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[slug] = tenant.ID
+	}
+	app := registry.NewApplication{ClientID: "timesheet", Tenants: []string{"ringling"}, Roles: []string{"viewer"}, Privileged: []string{"owner"}}
+	if _, _, err := s.Vendor("test").AddApplication(ctx, app); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.AllowTenant(ctx, "nothing", "cirque"); !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("an unknown application: got %v, want ErrNotFound", err)
+	}
+	_, err := v.AllowTenant(ctx, "timesheet", "cirque", "nobody")
+	refusedFor(t, "an unknown tenant", err, `tenant "nobody" does not exist`)
+	_, err = s.Vendor("").AllowTenant(ctx, "timesheet", "cirque")
+	refusedFor(t, "nobody who acts", err, "say who acts")
+	if got := refusedRoles(t, s, "cirque"); got != 2 {
+		t.Errorf("before: %d of the 2 roles are refused to cirque", got)
+	}
+	for range 2 {
+		a, err := v.AllowTenant(ctx, "timesheet", "cirque", "ringling", "cirque")
+		if want := []uuid.UUID{ids["ringling"], ids["cirque"]}; err != nil || !slices.Equal(a.Tenants, want) {
+			t.Fatalf("got %v %v, want %v", a.Tenants, err, want)
+		}
+	}
+	found, err := v.Application(ctx, "timesheet")
+	if err != nil || len(found.Tenants) != 2 {
+		t.Errorf("found %v %v, want two tenants", found.Tenants, err)
+	}
+	for slug, want := range map[string]int{"ringling": 0, "cirque": 0, "roncalli": 2} {
+		if got := refusedRoles(t, s, slug); got != want {
+			t.Errorf("%s: %d roles are refused, want %d", slug, got, want)
+		}
+	}
+	for slug, want := range map[string][]string{
+		"ringling": {"application.added test"}, "cirque": {"application.allowed anna"}, "roncalli": nil,
+	} {
+		if got := applicationLog(t, owner, slug); !slices.Equal(got, want) {
+			t.Errorf("%s: the log has %q, want %q", slug, got, want)
+		}
+	}
+}
+
+// applicationLog is what a tenant's log says of applications, and who did it. It
+// fails where an entry names another tenant.
+func applicationLog(t *testing.T, owner, slug string) (entries []string) {
+	t.Helper()
+	rows, err := storetest.Look(t, owner, slug).Query(t.Context(), `
+		select kind || ' ' || actor, body::jsonb -> 'tenants' = jsonb_build_array(tenant_id)
+		from changes
+		where kind like 'application.%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entry string
+	var alone bool
+	_, err = pgx.ForEachRow(rows, []any{&entry, &alone}, func() error {
+		if entries = append(entries, entry); !alone {
+			t.Errorf("%s: it names another tenant than its own", entry)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries
+}
+
+// refusedRoles counts the application's roles that a tenant may not grant.
+func refusedRoles(t *testing.T, s *store.Store, slug string) (n int) {
+	t.Helper()
+	dir, err := s.Admin(t.Context(), slug, "test", store.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, issues, err := dir.CheckRules(t.Context(), []byte("version: 1\ngroupRoles:\n  - id: \"0193a5b0-0000-7000-8000-000000000000\"\n    grant: [timesheet.owner, timesheet.viewer]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, issue := range issues {
+		if strings.Contains(issue.Message, "timesheet.") {
+			n++
+		}
+	}
+	return n
 }
 
 // Applications that are registered at once for the same tenants, named in
