@@ -11,8 +11,8 @@ import (
 )
 
 func (p *program) appCommand() *cobra.Command {
-	return group("app", "Applications that people sign in to: add, list, disable, enable",
-		p.appAddCommand(), p.appListCommand(),
+	return group("app", "Applications that people sign in to: add, allow, list, disable, enable",
+		p.appAddCommand(), p.appAllowCommand(), p.appListCommand(),
 		p.switchAppCommand("disable", true, "Shut everybody out of an application, at once"),
 		p.switchAppCommand("enable", false, "Open a disabled application again"))
 }
@@ -59,6 +59,33 @@ can be granted only to groups that a rule names by id. The client secret is show
 	flags.BoolVar(&n.Public, "public", false, "no client secret: PKCE alone")
 	flags.BoolVar(&n.AllowNoRole, "allow-no-role", false, "people without a role may enter too")
 	return c
+}
+
+func (p *program) appAllowCommand() *cobra.Command {
+	var slugs []string
+	c := p.command(verb{
+		use:   "allow CLIENT-ID",
+		short: "Let the people of more tenants into an application",
+		long: `Let the people of more tenants into an application that exists. Their rules may grant all
+of its roles at once; a tenant that may enter already stays as it is.`,
+		example: `  muster app allow timesheet --tenant acme`,
+		args:    cobra.ExactArgs(1),
+		run: func(ctx context.Context, args []string) error {
+			return p.withVendor(ctx, func(v *registry.Vendor) error {
+				a, err := v.AllowTenant(ctx, args[0], slugs...)
+				if err != nil {
+					return missing(err, "there is no application %q; muster app list shows them", args[0])
+				}
+				tenants, err := v.Tenants(ctx)
+				if err != nil {
+					return err
+				}
+				return p.print(a, func(t *table) { applicationRows(t, []registry.Application{a}, tenants) })
+			})
+		},
+	})
+	c.Flags().StringSliceVar(&slugs, "tenant", nil, "slug of a tenant whose people may enter too; may be repeated")
+	return required(c, "tenant")
 }
 
 func (p *program) appListCommand() *cobra.Command {
