@@ -132,8 +132,12 @@ func (c *compiler) connections(rs *RuleSet) []string {
 func (c *compiler) roles(ruleName string, grant []Grant) (privileged string) {
 	for _, g := range grant {
 		if !c.cat.Allowed[g.Role] {
-			c.errorf(g.at, ruleName, "role %s is not in the catalogue of roles that this tenant may grant", g.Role)
-			c.issues[len(c.issues)-1].Suggestion = nearest(g.Role, slices.Collect(maps.Keys(c.cat.Allowed)))
+			suggestion, remedy := nearest(g.Role, slices.Collect(maps.Keys(c.cat.Allowed))), ""
+			if suggestion == "" {
+				remedy = "; muster app allow gives it an application's"
+			}
+			c.errorf(g.at, ruleName, "role %s is not in the catalogue of roles that this tenant may grant%s", g.Role, remedy)
+			c.issues[len(c.issues)-1].Suggestion = suggestion
 		}
 		if c.cat.Privileged[g.Role] {
 			privileged = g.Role
