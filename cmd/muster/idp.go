@@ -36,7 +36,7 @@ Microsoft's default, by which nobody can be matched at sign-in: it is refused
 join_mismatch. --mapping objectId is what should be set up instead.`,
 		example: `  muster idp --as entra --mapping objectId --scim-url http://127.0.0.1:8080/t/ringling/scim/v2 --token-file token.txt
   muster idp --as okta --scim-url http://127.0.0.1:8080/t/cirque/scim/v2 --token-file - --deactivate jamie.morgan --once < token.txt
-  muster idp --as okta --listen 127.0.0.1:9102 --client-id muster --client-secret-file secret.txt \
+  muster idp --as okta --address 127.0.0.1:9102 --client-id muster --client-secret-file secret.txt \
     --redirect-uri http://127.0.0.1:8080/t/cirque/callback/0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50`,
 		run: func(ctx context.Context, _ []string) error { return p.playIdP(ctx, f) },
 	})
