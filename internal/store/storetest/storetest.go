@@ -81,7 +81,7 @@ func migrated(cluster *localpg.Cluster) (string, error) {
 	if name := ready.Load(); name != nil {
 		return *name, nil
 	}
-	unlock, err := lock(filepath.Join(os.TempDir(), "muster-template-"+filepath.Base(cluster.Dir())+".lock"))
+	unlock, err := lock(filepath.Join(cluster.Dir(), "template.lock"))
 	if err != nil {
 		return "", err
 	}
@@ -138,7 +138,7 @@ func templateName() (string, error) {
 }
 
 func lock(path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
