@@ -260,7 +260,13 @@ func (s *nameSet) add(fields object, name string) bool {
 	return true
 }
 
+// emptyBody refuses nothing at all, or white space alone.
+func emptyBody() *Error { return BadSyntax("the body is empty") }
+
 // badJSON says in SCIM's words why a text is not JSON.
 func badJSON(err error) *Error {
+	if err == io.EOF {
+		return emptyBody()
+	}
 	return BadSyntax("not valid JSON: %s", strings.TrimPrefix(clip(err.Error()), "jsontext: "))
 }

@@ -176,5 +176,8 @@ func syntaxError(err error) error {
 	if errors.As(err, &refused) {
 		return refused
 	}
+	if err == io.EOF {
+		return emptyBody()
+	}
 	return BadSyntax("the body is not valid JSON: %s", clip(err.Error()))
 }

@@ -209,6 +209,17 @@ func notesSummary(notes []Note) string {
 	return strings.Join(lines, "\n")
 }
 
+// A client that forgot the body is told so, not that its JSON is bad.
+func TestAPatchWithoutABody(t *testing.T) {
+	for _, body := range []string{"", " \r\n"} {
+		_, err := readPatchBody([]byte(body))
+		var refused *Error
+		if !errors.As(err, &refused) || refused.Detail != "the body is empty" {
+			t.Errorf("body %q: got %v, want that the body is empty", body, err)
+		}
+	}
+}
+
 // TestEveryQuirkOfPatchHasAFile keeps the test data complete: Q70 to Q99.
 // Q100 to Q103 are about answers, but for Q100 and Q101.
 func TestEveryQuirkOfPatchHasAFile(t *testing.T) {
