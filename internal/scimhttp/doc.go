@@ -11,7 +11,8 @@
 //	/ServiceProviderConfig       GET
 //	/Bulk, /Me, /.search         501, and said so in /ServiceProviderConfig
 //
-// All of it stands under /t/{tenant}/scim/v2. Doubled and trailing slashes, the
+// All of it stands under /t/{tenant}/scim/v2; an address that lacks the tenant
+// or the version is told so, whoever asks. Doubled and trailing slashes, the
 // case of parameter names and unknown parameters do not matter; a known
 // parameter given twice is refused. A user is at most 1 MiB of JSON, a group
 // 32 MiB with 100,000 members, and neither is compressed. Of bodies above 64 KiB,

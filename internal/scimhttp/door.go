@@ -111,6 +111,18 @@ func (d *Door) Routes(r chi.Router) {
 		r.NotFound(nowhere)
 		r.MethodNotAllowed(nowhere) // a method that chi does not know
 	})
+	for _, path := range []string{"/scim", "/scim/*", "/t/{tenant}/scim", "/t/{tenant}/scim/*"} {
+		r.HandleFunc(path, d.misplaced)
+	}
+}
+
+// misplaced tells whoever set up a client with an address that lacks the tenant
+// or the version what the address should be. It looks at nothing and needs no
+// credential: the answer is the same for every tenant, also for one that is not.
+func (d *Door) misplaced(w http.ResponseWriter, _ *http.Request) {
+	answer := refusal{fault: errMisplaced}
+	d.refused(answer.reason())
+	answer.write(w)
 }
 
 // dispatch calls who answers the request's method.

@@ -27,6 +27,8 @@ var errBusy = errors.New("too many large bodies at once")
 
 var errNoRoute = refuse(http.StatusNotFound, "there is no such endpoint")
 
+var errMisplaced = refuse(http.StatusNotFound, "there is no such endpoint: the address of a tenant's SCIM endpoints is %s", base)
+
 // refuse is a refusal of the door's own, without a scimType.
 func refuse(status int, format string, args ...any) *scim.Error {
 	return scim.Refuse(status, format, args...)

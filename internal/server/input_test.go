@@ -168,6 +168,27 @@ func TestBadIDs(t *testing.T) {
 	}
 }
 
+// An address without the tenant or the version is the commonest slip of a setup:
+// the answer names the right form, and does not say which tenants exist.
+func TestAMisplacedAddressNamesTheRightOne(t *testing.T) {
+	w, token := open(t)
+	for _, path := range []string{"/scim/v2/Users", "/scim", "/t/acme/scim/Users", "/t/acme/scim", "/t/acme/scim/v1/Users", "/t/nobody/scim/Users"} {
+		for _, authorization := range []string{"", "Bearer " + token} {
+			for _, method := range []string{"GET", "POST"} {
+				a := w.send(method, w.url+path, authorization, "")
+				a.refusal(t, method+" "+path, http.StatusNotFound, "")
+				if !strings.Contains(a.body, "is /t/{tenant}/scim/v2\"") {
+					t.Errorf("%s %s: got %s, want the form of the address", method, path, a.body)
+				}
+			}
+		}
+	}
+	acme, nobody := w.send("GET", w.url+"/t/acme/scim/Users", "", ""), w.send("GET", w.url+"/t/nobody/scim/Users", "", "")
+	if acme.same() != nobody.same() {
+		t.Errorf("a tenant can be told from none:\n%s\n%s", acme.same(), nobody.same())
+	}
+}
+
 // A group body may be 32 MiB, a user's 1 MiB; what is longer is never read.
 func TestBodyLimits(t *testing.T) {
 	w, token := open(t)
