@@ -132,7 +132,10 @@ func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		"idle_in_transaction_session_timeout": "5000",
 		"default_transaction_isolation":       "read committed",
 		"timezone":                            "UTC",
-		"plan_cache_mode":                     "force_generic_plan", // planning anew costs more than any plan saves
+		// Nor is any table worth reading from end to end: a plan that hopes to find
+		// one row early, where there is none, reads all of a large one.
+		"enable_seqscan":  "off",
+		"plan_cache_mode": "force_generic_plan", // planning anew costs more than any plan saves
 	} {
 		config.ConnConfig.RuntimeParams[name] = value
 	}
