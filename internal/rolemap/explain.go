@@ -40,6 +40,16 @@ type Explanation struct {
 	Roles  []string          `json:"roles"` // that follow, as Derive gives them
 	Rules  []RuleExplanation `json:"rules"` // groupRoles that apply, then rules in file order
 	Faults []string          `json:"faults,omitempty"`
+
+	// NoneInForce says what the person is that holds no role whatever the rules
+	// say: inactive or, by [Explanation.Void], something else. Empty: roles are in force.
+	NoneInForce string `json:"none_in_force,omitempty"`
+}
+
+// Void marks that no role is in force, whatever the rules say, for what the
+// person is: "locked", "deleted".
+func (x *Explanation) Void(because string) {
+	x.Roles, x.NoneInForce = []string{}, because
 }
 
 // RuleExplanation says what became of one rule.
@@ -77,6 +87,9 @@ type Read struct {
 func (p *Program) Explain(ctx context.Context, person Person, today string) Explanation {
 	d := p.Derive(ctx, person, today)
 	x := Explanation{Person: person.ID, Active: person.Active, Today: today, Roles: roles(d.Assignments)}
+	if !person.Active {
+		x.Void("inactive")
+	}
 	for _, f := range d.Faults {
 		x.Faults = append(x.Faults, strings.TrimPrefix(f.Rule+": "+f.Message, ": "))
 	}

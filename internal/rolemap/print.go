@@ -8,11 +8,12 @@ import (
 // String prints the explanation as indented text. A decisive clause is marked *.
 func (x Explanation) String() string {
 	var b strings.Builder
-	state := "active"
-	if !x.Active {
-		state = "inactive: holds no role"
+	if x.NoneInForce == "" {
+		fmt.Fprintf(&b, "%s (active), %s\nroles: %s\n", x.Person, x.Today, orNone(x.Roles))
+	} else {
+		fmt.Fprintf(&b, "%s (%s), %s\nno role is in force: the person is %[2]s\n", x.Person, x.NoneInForce, x.Today)
+		b.WriteString("by the rules alone, were the person active:\n")
 	}
-	fmt.Fprintf(&b, "%s (%s), %s\nroles: %s\n", x.Person, state, x.Today, orNone(x.Roles))
 	for _, f := range x.Faults {
 		fmt.Fprintf(&b, "fault: %s\n", f)
 	}

@@ -155,3 +155,33 @@ rules:
 		t.Fatalf("once written: %+v", d)
 	}
 }
+
+// What the rules would give somebody who may not hold a role is never told as
+// though it were held, whatever the reason.
+func TestAnExplanationSaysWhenNoRoleIsInForce(t *testing.T) {
+	c := ringling(t)
+	u := c.create("a@ringling.example", "a")
+	for _, step := range []struct {
+		want string
+		do   func() error
+	}{
+		{"", func() error { return nil }},
+		{"locked", func() error { _, _, err := c.admin().LockUser(t.Context(), u.ID, true); return err }},
+		{"deleted", func() error { return c.scim().DeleteUser(t.Context(), u.ID.String(), "") }},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		e, err := c.admin().Explain(t.Context(), u.ID.String())
+		if err != nil || !e.Program {
+			t.Fatalf("%q: got %+v %v, want an explanation by rules", step.want, e, err)
+		}
+		x := e.Explanation
+		if held := len(x.Roles) + len(e.Assignments); x.NoneInForce != step.want || step.want != "" && held > 0 {
+			t.Errorf("got %q with %v, want %q and no role held", x.NoneInForce, x.Roles, step.want)
+		}
+		if len(x.Rules) == 0 {
+			t.Errorf("%q: no rule is explained", step.want)
+		}
+	}
+}

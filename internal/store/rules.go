@@ -176,6 +176,12 @@ func (dir *Directory) Explain(ctx context.Context, ref string) (Explained, error
 	}
 	if e.Program {
 		e.Explanation = dir.settings.program.Explain(ctx, dir.settings.view(p), date(p.now))
+		switch {
+		case p.deleted:
+			e.Explanation.Void("deleted")
+		case p.locked:
+			e.Explanation.Void("locked")
+		}
 	}
 	return e, nil
 }
