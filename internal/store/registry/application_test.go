@@ -237,7 +237,7 @@ func TestApplicationsAreRegisteredAtOnce(t *testing.T) {
 		}
 	}
 	var wg sync.WaitGroup
-	for i := range 12 {
+	for i := range 6 {
 		order := slices.Clone(slugs)
 		if i%2 == 1 {
 			slices.Reverse(order)
