@@ -57,7 +57,7 @@ func NewMetrics() *Metrics {
 		}, []string{"resolved"}),
 		lag: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "muster_sequencer_lag_seconds",
-			Help: "Age of the oldest change that has no number yet.",
+			Help: "Age of the oldest change of the last pass when it got its number.",
 		}),
 	}
 	m.registry.MustRegister(m.requests, m.seconds, m.refusals, m.ignored, m.retried, m.unknown, m.lag,

@@ -70,7 +70,7 @@ func (s *Store) addAll(ctx context.Context, pending map[uuid.UUID]bool) {
 
 // tend visits each tenant once: fair, and one Directory at a time.
 func (s *Store) tend(ctx context.Context, pending map[uuid.UUID]bool) {
-	begun := time.Now()
+	var lag time.Duration
 	for tenant := range pending {
 		delete(pending, tenant)
 		err := s.vendorTransactQuietly(ctx, tenant, func(tx pgx.Tx) error {
@@ -78,6 +78,7 @@ func (s *Store) tend(ctx context.Context, pending map[uuid.UUID]bool) {
 			if err != nil || !pass.Ran {
 				return err
 			}
+			lag = max(lag, pass.Lag)
 			if err := foldVersions(ctx, tx, tenant, pass); err != nil {
 				return err
 			}
@@ -102,7 +103,7 @@ func (s *Store) tend(ctx context.Context, pending map[uuid.UUID]bool) {
 		}
 	}
 	if s.metrics.Lag != nil {
-		s.metrics.Lag(time.Since(begun))
+		s.metrics.Lag(lag)
 	}
 }
 

@@ -36,7 +36,7 @@ type Metrics struct {
 	Refused       func(reason Reason) // a decision that said no
 	Retried       func()              // a transaction that was repeated
 	UnknownCommit func(resolved bool) // a commit whose outcome was not known at first
-	Lag           func(time.Duration) // age of the oldest change without a number
+	Lag           func(time.Duration) // age of the oldest change when it got its number
 }
 
 func (m Metrics) retried() {

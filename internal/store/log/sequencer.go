@@ -2,6 +2,7 @@ package log
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -9,10 +10,11 @@ import (
 
 // A Pass is one visit of the sequencer to a tenant.
 type Pass struct {
-	Ran      bool   // false: another sequencer is at it
-	Numbered int64  // changes that got their seq
-	From     string // transaction id: changes before it were numbered and folded earlier
-	Next     string // transaction id: no change before it can appear any more
+	Ran      bool          // false: another sequencer is at it
+	Numbered int64         // changes that got their seq
+	Lag      time.Duration // age of the oldest of them
+	From     string        // transaction id: changes before it were numbered and folded earlier
+	Next     string        // transaction id: no change before it can appear any more
 
 	low int64 // every change from From on that has a number has a higher one
 }
@@ -46,17 +48,21 @@ func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 	if err != nil {
 		return Pass{}, err
 	}
-	tag, err := tx.Exec(ctx, `
+	var seconds float64
+	err = tx.QueryRow(ctx, `
 		with fresh as materialized (
-			select c.n, c.xid from changes c where c.tenant_id = $1 and c.xid >= $2::text::xid8
+			select c.n, c.xid, c.at from changes c where c.tenant_id = $1 and c.xid >= $2::text::xid8
 			and c.n not in (select k.n from change_numbers k where k.tenant_id = $1 and k.seq > $4)
+		), numbered as (
+			insert into change_numbers (tenant_id, seq, n, xid)
+			select $1, $3 + row_number() over (order by n), n, xid from fresh
 		)
-		insert into change_numbers (tenant_id, seq, n, xid)
-		select $1, $3 + row_number() over (order by n), n, xid from fresh`, tenant, p.From, top, p.low)
+		select count(*), coalesce(extract(epoch from now() - min(at)), 0)::float8 from fresh`, tenant, p.From, top, p.low).
+		Scan(&p.Numbered, &seconds)
 	if err != nil {
 		return Pass{}, err
 	}
-	p.Ran, p.Numbered = true, tag.RowsAffected()
+	p.Ran, p.Lag = true, time.Duration(seconds*float64(time.Second))
 	return p, nil
 }
 
