@@ -28,7 +28,6 @@ type roles struct {
 	wanted  []assignment
 	derived *int64     // the counter they are of; nil: the rules cannot be read, so nobody knows
 	until   *time.Time // when time alone changes them
-	faults  []rolemap.Fault
 }
 
 // derive evaluates the tenant's rules for a person. Who may hold nothing, and
@@ -44,7 +43,7 @@ func (set *settings) derive(ctx context.Context, p *person) roles {
 	if ctx.Err() != nil {
 		return roles{} // cut short: not known, and not "none"
 	}
-	r := roles{derived: &set.derivation, faults: derived.Faults}
+	r := roles{derived: &set.derivation}
 	for _, a := range derived.Assignments {
 		r.wanted = append(r.wanted, assignment{
 			Role: a.Role, Scope: a.Scope, Rule: a.Cause.Rule, RuleSet: set.version, Facts: string(marshal(a.Cause.Facts)),

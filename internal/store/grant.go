@@ -11,7 +11,7 @@ import (
 type Grant struct {
 	user, session, token        uuid.UUID
 	tenant, clientID, audience  string
-	scope, nonce, userName      string
+	scope, nonce                string
 	roles                       []string
 	roleScopes                  map[string][]string
 	issued, expires, authMoment time.Time
@@ -21,7 +21,7 @@ type Grant struct {
 func (f *redeemed) grant(d Decision) Grant {
 	return Grant{
 		user: f.user, session: f.session, token: newID(), clientID: f.clientID, audience: f.audience,
-		scope: f.scope, authMoment: moment(f.authenticated), nonce: f.nonce, userName: f.userName, roles: d.Roles, roleScopes: d.RoleScopes,
+		scope: f.scope, authMoment: moment(f.authenticated), nonce: f.nonce, roles: d.Roles, roleScopes: d.RoleScopes,
 		issued: f.now, expires: f.now.Add(time.Duration(f.tokenSeconds) * time.Second),
 		roleEpoch: f.roleEpoch,
 	}
@@ -76,6 +76,3 @@ func (g Grant) AuthTime() time.Time { return g.authMoment }
 
 // RoleEpoch rises whenever a role is taken from the person.
 func (g Grant) RoleEpoch() int64 { return g.roleEpoch }
-
-// UserName is the person's userName.
-func (g Grant) UserName() string { return g.userName }

@@ -96,6 +96,9 @@ func (dir *Directory) queueMembers(b *pgx.Batch, groups string, args []any, add 
 // or groups of the connection are skipped and noted; a strict connection is
 // refused instead.
 func (dir *Directory) CreateGroup(ctx context.Context, doc scim.Document) (Group, []scim.Note, error) {
+	if dir.connection == uuid.Nil {
+		return Group{}, nil, errWhose
+	}
 	g := Group{ID: newID(), Connection: dir.connection, Version: 1}
 	name, key, err := displayName(doc.Resource)
 	if err != nil {

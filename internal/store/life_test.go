@@ -5,9 +5,11 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/storetest"
 )
 
 func TestAPersonsLife(t *testing.T) {
@@ -183,5 +185,30 @@ func TestAnExplanationSaysWhenNoRoleIsInForce(t *testing.T) {
 		if len(x.Rules) == 0 {
 			t.Errorf("%q: no rule is explained", step.want)
 		}
+	}
+}
+
+func TestNobodyIsCreatedInNoConnection(t *testing.T) {
+	c := ringling(t)
+	var argument *store.ArgumentError
+	if _, _, err := c.admin().CreateUser(t.Context(), person("a@ringling.example", "a")); !errors.As(err, &argument) {
+		t.Errorf("a user: %v", err)
+	}
+	if _, _, err := c.admin().CreateGroup(t.Context(), group("Finance")); !errors.As(err, &argument) {
+		t.Errorf("a group: %v", err)
+	}
+}
+
+// The lag is how long a change waited for its number; a pass that finds none has none.
+func TestTheLagIsTheAgeOfAChange(t *testing.T) {
+	var lags []time.Duration
+	_, server := storetest.Database(t)
+	c := ringlingOn(t, storetest.Open(t, server, func(k *store.Config) {
+		k.Metrics.Lag = func(lag time.Duration) { lags = append(lags, lag) }
+	}))
+	c.create("a@ringling.example", "a")
+	c.tend() // more than one pass
+	if len(lags) < 2 || lags[0] <= 0 || lags[len(lags)-1] != 0 {
+		t.Errorf("lags of a pass with changes and of those after it: %v", lags)
 	}
 }

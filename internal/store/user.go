@@ -152,6 +152,9 @@ func (dir *Directory) refuse(ctx context.Context, err error) error {
 // living inactive user of the connection has the same externalId and the new
 // one is active, that user is reactivated instead: same id, created false.
 func (dir *Directory) CreateUser(ctx context.Context, doc scim.Document) (u User, created bool, err error) {
+	if dir.connection == uuid.Nil {
+		return User{}, false, errWhose
+	}
 	for range tries {
 		u, created, err = dir.tryCreate(ctx, doc)
 		if !errors.Is(err, errTwinMoved) {
@@ -160,6 +163,9 @@ func (dir *Directory) CreateUser(ctx context.Context, doc scim.Document) (u User
 	}
 	return User{}, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
+
+// errWhose: a new resource belongs to one connection.
+var errWhose = badArgument("name the connection that the new user or group belongs to")
 
 // errTwinMoved: the inactive user that a create met is not that any more.
 var errTwinMoved = errors.New("the inactive user has changed")
