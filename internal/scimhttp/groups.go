@@ -10,7 +10,7 @@ import (
 // listGroups answers GET /Groups (RFC 7644 §3.4.2). Members are read only when
 // they are shown: excludedAttributes=members makes a large group cheap.
 func listGroups(c *call) error {
-	query, v, err := c.query(scim.GroupType())
+	query, v, err := c.query(c.dir.GroupType())
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func listGroups(c *call) error {
 
 // createGroup answers POST /Groups (RFC 7644 §3.3).
 func createGroup(c *call) error {
-	v, doc, err := c.document(scim.GroupType(), longestGroup)
+	v, doc, err := c.document(c.dir.GroupType(), longestGroup)
 	if err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func createGroup(c *call) error {
 
 // readGroup answers GET /Groups/{id} (RFC 7644 §3.4.1).
 func readGroup(c *call) error {
-	v, err := c.view(scim.GroupType())
+	v, err := c.view(c.dir.GroupType())
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func readGroup(c *call) error {
 // members leaves the membership as it is: only members that are sent, be it
 // null or [], replace it (Q61).
 func replaceGroup(c *call) error {
-	v, doc, err := c.document(scim.GroupType(), longestGroup)
+	v, doc, err := c.document(c.dir.GroupType(), longestGroup)
 	if err != nil {
 		return err
 	}
@@ -84,11 +84,11 @@ func replacement(doc scim.Document) []scim.MemberOp {
 // member list (Q103), or with 200 where the client names the attributes that
 // it wants to see.
 func patchGroup(c *call) error {
-	v, patch, err := c.patch(scim.GroupType(), longestGroup)
+	v, patch, err := c.patch(c.dir.GroupType(), longestGroup)
 	if err != nil {
 		return err
 	}
-	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), groupChange(patch))
+	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), groupChange(c.dir.GroupType(), patch))
 	if err != nil {
 		return err
 	}
@@ -102,11 +102,11 @@ func patchGroup(c *call) error {
 // groupChange is what a patch makes of a group. The group's attributes are not
 // read where only members change, unless there is a repair to record: the notes
 // come with the attributes.
-func groupChange(patch scim.Patch) store.GroupChange {
+func groupChange(rt *scim.ResourceType, patch scim.Patch) store.GroupChange {
 	change := store.GroupChange{Members: patch.Members()}
 	if patch.ChangesAttributes() || patch.Repaired() {
 		change.Attributes = func(old scim.Resource) (scim.Resource, []scim.Note, error) {
-			return patch.Apply(scim.GroupType(), old)
+			return patch.Apply(rt, old)
 		}
 	}
 	return change

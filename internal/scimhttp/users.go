@@ -8,7 +8,7 @@ import (
 
 // listUsers answers GET /Users (RFC 7644 §3.4.2).
 func listUsers(c *call) error {
-	query, v, err := c.query(scim.UserType())
+	query, v, err := c.query(c.dir.UserType())
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func listUsers(c *call) error {
 // createUser answers POST /Users (RFC 7644 §3.3). Reactivating an inactive user
 // of the same externalId is a creation to the client: 201, with the id it had.
 func createUser(c *call) error {
-	v, doc, err := c.document(scim.UserType(), longestUser)
+	v, doc, err := c.document(c.dir.UserType(), longestUser)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func createUser(c *call) error {
 
 // readUser answers GET /Users/{id} (RFC 7644 §3.4.1).
 func readUser(c *call) error {
-	v, err := c.view(scim.UserType())
+	v, err := c.view(c.dir.UserType())
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func readUser(c *call) error {
 // replaceUser answers PUT /Users/{id} (RFC 7644 §3.5.1): what is left out is
 // cleared, except active, which only a value changes (Q61).
 func replaceUser(c *call) error {
-	v, doc, err := c.document(scim.UserType(), longestUser)
+	v, doc, err := c.document(c.dir.UserType(), longestUser)
 	if err != nil {
 		return err
 	}
@@ -61,12 +61,12 @@ func replaceUser(c *call) error {
 
 // patchUser answers PATCH /Users/{id} (RFC 7644 §3.5.2) with 200 and the user.
 func patchUser(c *call) error {
-	v, patch, err := c.patch(scim.UserType(), longestUser)
+	v, patch, err := c.patch(c.dir.UserType(), longestUser)
 	if err != nil {
 		return err
 	}
 	return c.updateUser(v, func(old scim.Resource) (scim.Resource, []scim.Note, error) {
-		return patch.Apply(scim.UserType(), old)
+		return patch.Apply(c.dir.UserType(), old)
 	})
 }
 

@@ -147,6 +147,10 @@ func (dir *Directory) WithConnection(name string) (*Directory, error) {
 	return nil, ErrNotFound
 }
 
+// UserType and GroupType are the tenant's resource types, its extensions included.
+func (dir *Directory) UserType() *scim.ResourceType  { return scim.UserType() }
+func (dir *Directory) GroupType() *scim.ResourceType { return scim.GroupType() }
+
 // Profile is how the connection's requests are read.
 func (dir *Directory) Profile() scim.Profile {
 	if c, ok := dir.settings.connections[dir.connection]; ok {

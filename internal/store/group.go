@@ -106,8 +106,8 @@ func (dir *Directory) CreateGroup(ctx context.Context, doc scim.Document) (Group
 	}
 	g.Name = name
 	g.ExternalID, _ = doc.Resource["externalId"].(string)
-	g.JSON = scim.AppendJSON(nil, scim.GroupType(), doc.Resource)
-	search := scim.SearchJSON(nil, scim.GroupType(), doc.Resource)
+	g.JSON = scim.AppendJSON(nil, dir.GroupType(), doc.Resource)
+	search := scim.SearchJSON(nil, dir.GroupType(), doc.Resource)
 	queueGroup := func(b *pgx.Batch) {
 		b.Queue(`
 			insert into groups (tenant_id, connection_id, id, display_name, display_name_key, external_id, resource, search)

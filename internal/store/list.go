@@ -129,7 +129,7 @@ func countedKinds(resourceType string) []string {
 
 // Users lists living users.
 func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
-	l, err := dir.listing(q, scim.UserType(), "u")
+	l, err := dir.listing(q, dir.UserType(), "u")
 	if err != nil {
 		return Page[User]{}, dir.refuse(ctx, err)
 	}
@@ -166,7 +166,7 @@ func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
 
 // Groups lists living groups.
 func (dir *Directory) Groups(ctx context.Context, q Query) (Page[Group], error) {
-	l, err := dir.listing(q, scim.GroupType(), "g")
+	l, err := dir.listing(q, dir.GroupType(), "g")
 	if err != nil {
 		return Page[Group]{}, dir.refuse(ctx, err)
 	}

@@ -98,7 +98,7 @@ func (c *groupChange) edit(change func(scim.Resource) (scim.Resource, []scim.Not
 	if change == nil {
 		return nil
 	}
-	old, err := scim.ParseStored(scim.GroupType(), c.group.JSON)
+	old, err := scim.ParseStored(c.dir.GroupType(), c.group.JSON)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (c *groupChange) edit(change func(scim.Resource) (scim.Resource, []scim.Not
 		return err
 	}
 	c.notes = append(c.notes, notes...)
-	text := scim.AppendJSON(nil, scim.GroupType(), next)
+	text := scim.AppendJSON(nil, c.dir.GroupType(), next)
 	if string(text) == string(c.group.JSON) {
 		return nil
 	}

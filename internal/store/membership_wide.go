@@ -127,7 +127,7 @@ func (c *groupChange) queueGroup(b *pgx.Batch) {
 	if c.edited == nil {
 		return
 	}
-	search := scim.SearchJSON(nil, scim.GroupType(), c.edited.resource)
+	search := scim.SearchJSON(nil, c.dir.GroupType(), c.edited.resource)
 	b.Queue(`
 		update groups set display_name = $3, display_name_key = $4, external_id = nullif($5, ''), resource = $6, search = $7, modified_at = now()
 		where tenant_id = $1 and id = $2 returning modified_at`,

@@ -175,8 +175,8 @@ func (dir *Directory) tryCreate(ctx context.Context, doc scim.Document) (u User,
 	if err := p.become(doc.Resource); err != nil {
 		return User{}, false, dir.refuse(ctx, err)
 	}
-	stored := scim.AppendJSON(nil, scim.UserType(), p.resource)
-	search := scim.SearchJSON(nil, scim.UserType(), p.resource)
+	stored := scim.AppendJSON(nil, dir.UserType(), p.resource)
+	search := scim.SearchJSON(nil, dir.UserType(), p.resource)
 	err = dir.retryRules(ctx, func() error {
 		return dir.store.write(ctx, func() *pgx.Batch { return dir.insertUser(ctx, p, stored, search, doc.Notes) })
 	})
@@ -357,7 +357,7 @@ func (dir *Directory) tryUser(ctx context.Context, tx *transaction, e userEdit) 
 	if err != nil {
 		return User{}, false, err
 	}
-	stored := scim.AppendJSON(nil, scim.UserType(), p.resource)
+	stored := scim.AppendJSON(nil, dir.UserType(), p.resource)
 	if !p.changed(stored) {
 		dir.count(notes)
 		return p.user(p.stored), false, nil
@@ -399,7 +399,7 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 	r := dir.settings.derive(ctx, p)
 	var d delta
 	lost := d.move(p, r.wanted)
-	search := scim.SearchJSON(nil, scim.UserType(), p.resource)
+	search := scim.SearchJSON(nil, dir.UserType(), p.resource)
 	b.Queue(`
 		update users set user_name_key = $3, external_id = nullif($4, ''), active = $5, locked = $6,
 			deleted_at = case when $7 then coalesce(deleted_at, now()) end,
