@@ -49,7 +49,8 @@ func ParseFilter(s string) (*Filter, error) {
 // one token of look-ahead.
 type parser struct {
 	lexer
-	what    string // "filter" or "path": what is being read, for errors
+	whole   string // "filter" or "path": what source is
+	what    string // the same, or "filter" within a path's brackets: what is being read, for errors
 	tok     token
 	before  int // where the token before tok ended
 	nodes   int
@@ -58,7 +59,7 @@ type parser struct {
 }
 
 func newParser(what, s string) (*parser, error) {
-	p := &parser{lexer: lexer{source: s}, what: what}
+	p := &parser{lexer: lexer{source: s}, whole: what, what: what}
 	if len(s) > maxFilterBytes {
 		return nil, p.error("a %s is longer than %d bytes", what, maxFilterBytes)
 	}
@@ -317,10 +318,12 @@ func (p *parser) node(op Op) (*Filter, error) {
 	return &Filter{Op: op}, nil
 }
 
-// expected refuses the current token and says what should stand there.
+// expected refuses the current token and says what should stand there. A path that
+// ends within its brackets is wrong as a path.
 func (p *parser) expected(what string) *Error {
 	switch p.tok.kind {
 	case tokenEnd:
+		p.what = p.whole
 		return p.refuse("it ends, expected %s", what)
 	case tokenUnterminated:
 		return p.refuse("the string that begins here has no closing quote")

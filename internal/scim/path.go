@@ -30,7 +30,8 @@ func (p Path) append(dst []byte) []byte {
 
 // ParsePath reads the path of a PATCH operation (RFC 7644 §3.5.2, Figure 7), or
 // an extension's URN. It is bounded as [ParseFilter] is. The error is an
-// [*Error]: invalidFilter for what stands between brackets, else invalidPath.
+// [*Error]: invalidFilter for what stands between brackets that are closed, else
+// invalidPath.
 func ParsePath(s string) (Path, error) {
 	p, err := newParser("path", s)
 	if err != nil {
