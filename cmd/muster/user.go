@@ -170,7 +170,7 @@ func showUser(ctx context.Context, dir *store.Directory, u store.User) (shownUse
 		Created: u.Created, Modified: u.Modified, Resource: u.JSON, Groups: []string{}, Assignments: []store.Assignment{},
 	}
 	var err error
-	if shown.attributes, err = u.Resource(); err != nil {
+	if shown.attributes, err = u.Resource(dir.UserType()); err != nil {
 		return shown, err
 	}
 	if u.Deleted {

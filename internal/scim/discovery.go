@@ -3,6 +3,7 @@ package scim
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 )
 
 // Schemas of the resources that discovery serves.
@@ -11,14 +12,19 @@ const (
 	resourceTypeSchema = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 )
 
-// ResourceTypes returns what /ResourceTypes lists, User first (Q125).
+// ResourceTypes returns the resource types that every tenant has, User first (Q125).
 func ResourceTypes() []*ResourceType { return []*ResourceType{UserType(), GroupType()} }
 
-// AllSchemas returns what /Schemas lists: each schema that a resource type names.
-func AllSchemas() []*Schema {
+// AllSchemas returns what /Schemas lists: each schema that a resource type names,
+// once.
+func AllSchemas(types []*ResourceType) []*Schema {
 	var all []*Schema
-	for _, rt := range ResourceTypes() {
-		all = append(append(all, rt.Core), rt.Extensions...)
+	for _, rt := range types {
+		for _, s := range append([]*Schema{rt.Core}, rt.Extensions...) {
+			if !slices.Contains(all, s) {
+				all = append(all, s)
+			}
+		}
 	}
 	return all
 }

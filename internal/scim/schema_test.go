@@ -51,7 +51,7 @@ func TestSchemasAreThePublishedOnesWithErrata(t *testing.T) {
 		published[a.Path] = true
 		compareRow(t, name, rows[0], row, a)
 	}
-	for _, s := range AllSchemas() {
+	for _, s := range AllSchemas(ResourceTypes()) {
 		for _, a := range s.Attributes {
 			if !published[a.Path] && a.Name != "externalId" {
 				t.Errorf("%s has %s, which is not published", s.ID, a.Path)
@@ -76,7 +76,7 @@ func compareRow(t *testing.T, schema string, columns, row []string, a *Attribute
 }
 
 func schemaByID(id string) *Schema {
-	for _, s := range AllSchemas() {
+	for _, s := range AllSchemas(ResourceTypes()) {
 		if s.ID == id {
 			return s
 		}
@@ -181,7 +181,7 @@ func TestGroupsHaveNoManager(t *testing.T) {
 
 // Entra's schema check fails on nulls, and expects back what it sent (Q120, Q123).
 func TestDiscovery(t *testing.T) {
-	for _, s := range AllSchemas() {
+	for _, s := range AllSchemas(ResourceTypes()) {
 		text := string(s.Discovery("https://muster.example/t/ringling/scim/v2"))
 		for _, unwanted := range []string{"null", `:""`, "[]", `"password"`} {
 			if strings.Contains(text, unwanted) {

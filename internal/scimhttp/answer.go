@@ -33,9 +33,9 @@ type resource struct {
 // A row is one of a user's groups (RFC 7643 §4.1.2) or of a group's members (§4.2).
 type row struct{ id, endpoint, kind, display string }
 
-func userResource(u store.User) resource {
+func (c *call) user(u store.User) resource {
 	r := resource{
-		rt: scim.UserType(), id: u.ID.String(), version: u.Version,
+		rt: c.dir.UserType(), id: u.ID.String(), version: u.Version,
 		created: u.Created, modified: u.Modified, stored: u.JSON,
 		hasRows: len(u.Groups) > 0,
 	}
@@ -49,9 +49,9 @@ func userResource(u store.User) resource {
 	return r
 }
 
-func groupResource(g store.Group) resource {
+func (c *call) group(g store.Group) resource {
 	r := resource{
-		rt: scim.GroupType(), id: g.ID.String(), version: g.Version,
+		rt: c.dir.GroupType(), id: g.ID.String(), version: g.Version,
 		created: g.Created, modified: g.Modified, stored: g.JSON,
 		hasRows: g.Members != nil,
 	}

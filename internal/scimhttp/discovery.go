@@ -70,14 +70,14 @@ func readServiceProviderConfig(c *call) error {
 
 func listResourceTypes(c *call) error {
 	var all []json.RawMessage
-	for _, rt := range scim.ResourceTypes() {
+	for _, rt := range c.dir.ResourceTypes() {
 		all = append(all, rt.Discovery(c.base()))
 	}
 	return c.listDiscovered(all)
 }
 
 func readResourceType(c *call) error {
-	for _, rt := range scim.ResourceTypes() {
+	for _, rt := range c.dir.ResourceTypes() {
 		if rt.Name == c.id() {
 			return c.discovered(json.RawMessage(rt.Discovery(c.base())))
 		}
@@ -87,14 +87,14 @@ func readResourceType(c *call) error {
 
 func listSchemas(c *call) error {
 	var all []json.RawMessage
-	for _, s := range scim.AllSchemas() {
+	for _, s := range scim.AllSchemas(c.dir.ResourceTypes()) {
 		all = append(all, s.Discovery(c.base()))
 	}
 	return c.listDiscovered(all)
 }
 
 func readSchema(c *call) error {
-	for _, s := range scim.AllSchemas() {
+	for _, s := range scim.AllSchemas(c.dir.ResourceTypes()) {
 		if strings.EqualFold(s.ID, c.id()) {
 			return c.discovered(json.RawMessage(s.Discovery(c.base())))
 		}

@@ -19,7 +19,7 @@ func listGroups(c *call) error {
 	if err != nil {
 		return err
 	}
-	return many(c, page, groupResource, v)
+	return many(c, page, c.group, v)
 }
 
 // createGroup answers POST /Groups (RFC 7644 §3.3).
@@ -48,7 +48,7 @@ func readGroup(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.read(groupResource(group), v)
+	return c.read(c.group(group), v)
 }
 
 // replaceGroup answers PUT /Groups/{id} (RFC 7644 §3.5.1). A body without
@@ -121,7 +121,7 @@ func (c *call) written(status int, group store.Group, v view) error {
 			group = fresh
 		}
 	}
-	return c.one(status, groupResource(group), v)
+	return c.one(status, c.group(group), v)
 }
 
 // deleteGroup answers DELETE /Groups/{id} (RFC 7644 §3.6).

@@ -17,7 +17,7 @@ func listUsers(c *call) error {
 	if err != nil {
 		return err
 	}
-	return many(c, page, userResource, v)
+	return many(c, page, c.user, v)
 }
 
 // createUser answers POST /Users (RFC 7644 §3.3). Reactivating an inactive user
@@ -31,7 +31,7 @@ func createUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.one(http.StatusCreated, userResource(user), v)
+	return c.one(http.StatusCreated, c.user(user), v)
 }
 
 // readUser answers GET /Users/{id} (RFC 7644 §3.4.1).
@@ -44,7 +44,7 @@ func readUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.read(userResource(user), v)
+	return c.read(c.user(user), v)
 }
 
 // replaceUser answers PUT /Users/{id} (RFC 7644 §3.5.1): what is left out is
@@ -75,7 +75,7 @@ func (c *call) updateUser(v view, change func(scim.Resource) (scim.Resource, []s
 	if err != nil {
 		return err
 	}
-	return c.one(http.StatusOK, userResource(user), v)
+	return c.one(http.StatusOK, c.user(user), v)
 }
 
 // deleteUser answers DELETE /Users/{id} (RFC 7644 §3.6).

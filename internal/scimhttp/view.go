@@ -28,7 +28,7 @@ var (
 
 // rows names the attribute of rt that is kept as rows.
 func rows(rt *scim.ResourceType) string {
-	if rt == scim.GroupType() {
+	if rt.Core.ID == scim.GroupSchema {
 		return "members"
 	}
 	return "groups"

@@ -170,6 +170,9 @@ func (s *Store) refresh(ctx context.Context, tenant uuid.UUID, ad *admission, sn
 			return err
 		}
 		if set.derivation == ad.derivation {
+			if err := p.parse(set.userType()); err != nil {
+				return err
+			}
 			ad.derive(ctx, set, p)
 			return nil
 		}
@@ -177,7 +180,8 @@ func (s *Store) refresh(ctx context.Context, tenant uuid.UUID, ad *admission, sn
 	return ErrUnavailable // the rules change faster than they can be read
 }
 
-// readFacts reads the person, the groups and the derivation counter.
+// readFacts reads the person, the groups and the derivation counter, which says
+// by which schemas the person's attributes are to be parsed.
 func readFacts(tenant uuid.UUID, ad *admission, snapshot bool, send sender) (*person, error) {
 	p := &person{}
 	b := &pgx.Batch{}

@@ -148,8 +148,12 @@ func (dir *Directory) WithConnection(name string) (*Directory, error) {
 }
 
 // UserType and GroupType are the tenant's resource types, its extensions included.
-func (dir *Directory) UserType() *scim.ResourceType  { return scim.UserType() }
-func (dir *Directory) GroupType() *scim.ResourceType { return scim.GroupType() }
+func (dir *Directory) UserType() *scim.ResourceType  { return dir.settings.userType() }
+func (dir *Directory) GroupType() *scim.ResourceType { return dir.settings.groupType() }
+
+// ResourceTypes are all the types that the tenant serves: User, Group, then those
+// registered beside them, in the order of their registration.
+func (dir *Directory) ResourceTypes() []*scim.ResourceType { return dir.settings.types }
 
 // Profile is how the connection's requests are read.
 func (dir *Directory) Profile() scim.Profile {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -178,6 +179,11 @@ var crossings = map[string]crossing{
 		}
 	},
 
+	// Schemas are the tenant's.
+	"UserType":      servesOnlyItsOwn,
+	"GroupType":     servesOnlyItsOwn,
+	"ResourceTypes": servesOnlyItsOwn,
+
 	// Rules are the tenant's: what another publishes moves nothing here.
 	"Rules": func(t *testing.T, mine, theirs *stand) {
 		here, err := mine.scim().Rules(t.Context())
@@ -213,6 +219,19 @@ var crossings = map[string]crossing{
 			t.Errorf("rules that grant another tenant's roles: %v %v", issues, err)
 		}
 	},
+}
+
+// servesOnlyItsOwn: two tenants have one resource type only where it is the stock one.
+func servesOnlyItsOwn(t *testing.T, mine, theirs *stand) {
+	types, stock := mine.scim().ResourceTypes(), scim.ResourceTypes()
+	if mine.scim().UserType() != types[0] || mine.scim().GroupType() != types[1] {
+		t.Error("the types of users and groups are not the first of the tenant's resource types")
+	}
+	for _, rt := range types {
+		if mine.tenant != theirs.tenant && slices.Contains(theirs.scim().ResourceTypes(), rt) && !slices.Contains(stock, rt) {
+			t.Errorf("%s and %s share the resource type %s", mine.slug, theirs.slug, rt.Name)
+		}
+	}
 }
 
 // To whoever calls, what another connection or tenant has is what nobody has,

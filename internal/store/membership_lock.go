@@ -230,7 +230,7 @@ func (c *groupChange) collectPeople(rows pgx.Rows) error {
 	c.locked = 0
 	for rows.Next() {
 		p := &person{}
-		if err := p.scan(rows); err != nil {
+		if err := p.reads(c.dir.UserType())(rows); err != nil {
 			return err
 		}
 		c.locked++

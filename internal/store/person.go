@@ -53,14 +53,26 @@ type assignment struct {
 const personColumns = `u.id, u.connection_id, u.resource, u.user_name_key, coalesce(u.external_id, ''),
 	u.active, u.locked, u.deleted_at is not null, u.version, u.epoch, u.derived, u.created_at, u.modified_at, now()`
 
+// scan reads the row; the attributes stay as they are stored, for parse.
 func (p *person) scan(row pgx.Row) error {
-	err := row.Scan(&p.id, &p.connection, &p.stored, &p.userNameKey, &p.externalID, &p.active, &p.locked, &p.deleted,
+	return row.Scan(&p.id, &p.connection, &p.stored, &p.userNameKey, &p.externalID, &p.active, &p.locked, &p.deleted,
 		&p.version, &p.epoch, &p.derived, &p.created, &p.modified, &p.now)
-	if err != nil {
-		return err
-	}
-	p.resource, err = scim.ParseStored(scim.UserType(), p.stored)
+}
+
+// parse reads the stored attributes by the tenant's schemas.
+func (p *person) parse(rt *scim.ResourceType) (err error) {
+	p.resource, err = scim.ParseStored(rt, p.stored)
 	return err
+}
+
+// reads is scan and parse.
+func (p *person) reads(rt *scim.ResourceType) func(pgx.Row) error {
+	return func(row pgx.Row) error {
+		if err := p.scan(row); err != nil {
+			return err
+		}
+		return p.parse(rt)
+	}
 }
 
 // join adds a group that the person is in.

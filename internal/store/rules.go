@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/rolemap"
-	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store/log"
 )
 
@@ -34,7 +33,7 @@ func (dir *Directory) CheckRules(ctx context.Context, source []byte) (*rolemap.P
 	}
 	catalogue := dir.settings.catalogue
 	catalogue.KnownGroups = func(name string) bool { return known[keyOf(name)] }
-	program, more := rolemap.Compile(rules, scim.UserType(), catalogue)
+	program, more := rolemap.Compile(rules, dir.UserType(), catalogue)
 	issues = append(issues, more...)
 	if firstError(issues) != nil {
 		return nil, issues, nil
@@ -162,7 +161,7 @@ func (dir *Directory) Explain(ctx context.Context, ref string) (Explained, error
 	since := map[assignment]time.Time{}
 	b := &pgx.Batch{}
 	dir.enter(b)
-	b.Queue(`select `+personColumns+` from users u where u.tenant_id = $1 and u.id = $2`, dir.tenant, u.ID).QueryRow(p.scan)
+	b.Queue(`select `+personColumns+` from users u where u.tenant_id = $1 and u.id = $2`, dir.tenant, u.ID).QueryRow(p.reads(dir.UserType()))
 	queueGroups(b, dir.tenant, []uuid.UUID{u.ID}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
 	dir.queueSince(b, u, since)
 	if err := dir.store.read(ctx, b); err != nil {

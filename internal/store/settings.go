@@ -12,14 +12,15 @@ import (
 	"github.com/muster-id/muster/internal/scim"
 )
 
-// settings are what a tenant's derivation counter stands for: its rules, the
-// roles it may grant and how its connections are read. They never change; a
+// settings are what a tenant's derivation counter stands for: its resource types,
+// its rules, the roles it may grant and how its connections are read. They never change; a
 // new counter has new settings.
 type settings struct {
 	derivation  int64
-	version     int64            // of the rule set; 0: none published
-	program     *rolemap.Program // nil: none published, or not readable
-	fault       error            // why a published rule set cannot be read
+	types       []*scim.ResourceType // User, Group, then the tenant's own
+	version     int64                // of the rule set; 0: none published
+	program     *rolemap.Program     // nil: none published, or not readable
+	fault       error                // why a published rule set cannot be read
 	catalogue   rolemap.Catalogue
 	connections map[uuid.UUID]connectionSettings
 	counted     map[uuid.UUID]bool // connections whose groups count
@@ -29,6 +30,9 @@ type connectionSettings struct {
 	name    string
 	profile scim.Profile
 }
+
+func (set *settings) userType() *scim.ResourceType  { return set.types[0] }
+func (set *settings) groupType() *scim.ResourceType { return set.types[1] }
 
 func (set *settings) knows(connection uuid.UUID) bool {
 	_, ok := set.connections[connection]
@@ -95,7 +99,7 @@ func (dir *Directory) loadSettings(ctx context.Context, fresh bool) error {
 // readSettings reads all in one statement, so that it is of one snapshot.
 func (s *Store) readSettings(ctx context.Context, tenant uuid.UUID) (*settings, error) {
 	var (
-		set               = &settings{connections: map[uuid.UUID]connectionSettings{}, counted: map[uuid.UUID]bool{}}
+		set               = &settings{types: scim.ResourceTypes(), connections: map[uuid.UUID]connectionSettings{}, counted: map[uuid.UUID]bool{}}
 		slug              string
 		source            *string
 		roles, privileged []string
@@ -138,7 +142,7 @@ func (set *settings) compile(source []byte, ids []uuid.UUID) {
 		set.fault = err
 		return
 	}
-	program, issues := rolemap.Compile(rules, scim.UserType(), set.catalogue)
+	program, issues := rolemap.Compile(rules, set.userType(), set.catalogue)
 	if err := firstError(issues); err != nil {
 		set.fault = err
 		return

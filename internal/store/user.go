@@ -41,8 +41,10 @@ type GroupRef struct {
 	Direct  bool
 }
 
-// Resource reads the user's attributes.
-func (u User) Resource() (scim.Resource, error) { return scim.ParseStored(scim.UserType(), u.JSON) }
+// Resource reads the user's attributes; rt is its tenant's.
+func (u User) Resource(rt *scim.ResourceType) (scim.Resource, error) {
+	return scim.ParseStored(rt, u.JSON)
+}
 
 const userColumns = `u.id, u.connection_id, coalesce(u.external_id, ''), u.created_at, u.modified_at, u.version, u.resource,
 	u.active, u.locked, u.deleted_at is not null`
@@ -378,7 +380,7 @@ func (dir *Directory) lockUser(tx *transaction, e userEdit) (*person, error) {
 		dir.enterCurrent(b)
 		b.Queue(`select `+personColumns+` from users u
 			where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+`
-			and (u.deleted_at is not null) = $4 for no key update`, dir.tenant, e.id, dir.narrowed(), e.deleted).QueryRow(p.scan)
+			and (u.deleted_at is not null) = $4 for no key update`, dir.tenant, e.id, dir.narrowed(), e.deleted).QueryRow(p.reads(dir.UserType()))
 		queueFacts(b, dir.tenant, e.id, p, &nested)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
