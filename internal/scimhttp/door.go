@@ -81,10 +81,10 @@ func (d *Door) routes() map[string]methods {
 	}
 	search := methods{http.MethodPost: notImplemented}
 	return map[string]methods{
-		"/Users":                 {http.MethodGet: listUsers, http.MethodPost: createUser},
-		"/Users/{id}":            {http.MethodGet: readUser, http.MethodPut: replaceUser, http.MethodPatch: patchUser, http.MethodDelete: deleteUser},
-		"/Groups":                {http.MethodGet: listGroups, http.MethodPost: createGroup},
-		"/Groups/{id}":           {http.MethodGet: readGroup, http.MethodPut: replaceGroup, http.MethodPatch: patchGroup, http.MethodDelete: deleteGroup},
+		"/Users":                 {http.MethodGet: listUsers, http.MethodPost: at(users)},
+		"/Users/{id}":            one(users),
+		"/Groups":                {http.MethodGet: listGroups, http.MethodPost: at(groups)},
+		"/Groups/{id}":           one(groups),
 		"/Schemas":               {http.MethodGet: listSchemas},
 		"/Schemas/{id}":          {http.MethodGet: readSchema},
 		"/ResourceTypes":         {http.MethodGet: listResourceTypes},

@@ -22,52 +22,56 @@ func listGroups(c *call) error {
 	return many(c, page, c.group, v)
 }
 
-// createGroup answers POST /Groups (RFC 7644 §3.3).
-func createGroup(c *call) error {
-	v, doc, err := c.document(c.dir.GroupType(), longestGroup)
+// groups is where the tenant's groups are.
+func groups(c *call) (endpoint, error) {
+	return endpoint{
+		rt: c.dir.GroupType(), longest: longestGroup,
+		read: readGroup, create: createGroup, replace: replaceGroup, patch: patchGroup, remove: deleteGroup,
+	}, nil
+}
+
+// createGroup does POST /Groups (RFC 7644 §3.3).
+func createGroup(c *call, op operation) (outcome, error) {
+	doc, err := c.document(op)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
 	group, _, err := c.dir.CreateGroup(c.context(), doc)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
 	if len(doc.Members) == 0 {
 		group.Members = []store.Member{} // nobody: nothing to read back
 	}
-	return c.written(http.StatusCreated, group, v)
+	return c.written(http.StatusCreated, group, op.view), nil
 }
 
-// readGroup answers GET /Groups/{id} (RFC 7644 §3.4.1).
-func readGroup(c *call) error {
-	v, err := c.view(c.dir.GroupType())
+// readGroup does GET /Groups/{id} (RFC 7644 §3.4.1).
+func readGroup(c *call, op operation) (outcome, error) {
+	group, err := c.dir.Group(c.context(), op.id, op.view.rows != nil)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
-	group, err := c.dir.Group(c.context(), c.id(), v.rows != nil)
-	if err != nil {
-		return err
-	}
-	return c.read(c.group(group), v)
+	return outcome{http.StatusOK, c.group(group)}, nil
 }
 
-// replaceGroup answers PUT /Groups/{id} (RFC 7644 §3.5.1). A body without
+// replaceGroup does PUT /Groups/{id} (RFC 7644 §3.5.1). A body without
 // members leaves the membership as it is: only members that are sent, be it
 // null or [], replace it (Q61).
-func replaceGroup(c *call) error {
-	v, doc, err := c.document(c.dir.GroupType(), longestGroup)
+func replaceGroup(c *call, op operation) (outcome, error) {
+	doc, err := c.document(op)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
 	change := store.GroupChange{
 		Attributes: func(scim.Resource) (scim.Resource, []scim.Note, error) { return doc.Resource, doc.Notes, nil },
 		Members:    replacement(doc),
 	}
-	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), change)
+	group, _, err := c.dir.UpdateGroup(c.context(), op.id, op.ifMatch, change)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
-	return c.written(http.StatusOK, group, v)
+	return c.written(http.StatusOK, group, op.view), nil
 }
 
 func replacement(doc scim.Document) []scim.MemberOp {
@@ -80,23 +84,22 @@ func replacement(doc scim.Document) []scim.MemberOp {
 	return []scim.MemberOp{{Kind: scim.ReplaceMembers, Members: doc.Members}}
 }
 
-// patchGroup answers PATCH /Groups/{id} (RFC 7644 §3.5.2) with 204 and no
-// member list (Q103), or with 200 where the client names the attributes that
-// it wants to see.
-func patchGroup(c *call) error {
-	v, patch, err := c.patch(c.dir.GroupType(), longestGroup)
+// patchGroup does PATCH /Groups/{id} (RFC 7644 §3.5.2): 204 and no member
+// list (Q103), or 200 where the client names the attributes that it wants to
+// see.
+func patchGroup(c *call, op operation) (outcome, error) {
+	patch, err := scim.ParsePatch(op.view.rt, op.body, c.profile())
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
-	group, _, err := c.dir.UpdateGroup(c.context(), c.id(), c.ifMatch(), groupChange(c.dir.GroupType(), patch))
+	group, _, err := c.dir.UpdateGroup(c.context(), op.id, op.ifMatch, groupChange(op.view.rt, patch))
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
-	if !v.named {
-		c.answer.WriteHeader(http.StatusNoContent)
-		return nil
+	if !op.view.named {
+		return outcome{http.StatusNoContent, c.group(group)}, nil
 	}
-	return c.written(http.StatusOK, group, v)
+	return c.written(http.StatusOK, group, op.view), nil
 }
 
 // groupChange is what a patch makes of a group. The group's attributes are not
@@ -112,23 +115,19 @@ func groupChange(rt *scim.ResourceType, patch scim.Patch) store.GroupChange {
 	return change
 }
 
-// written answers a group that has just been written. Where members are shown
+// written is a group that has just been written. Where members are shown
 // they are read back; if that fails the write is still a fact, and is answered
 // without them.
-func (c *call) written(status int, group store.Group, v view) error {
+func (c *call) written(status int, group store.Group, v view) outcome {
 	if v.rows != nil && group.Members == nil {
 		if fresh, err := c.dir.Group(c.context(), group.ID.String(), true); err == nil {
 			group = fresh
 		}
 	}
-	return c.one(status, c.group(group), v)
+	return outcome{status, c.group(group)}
 }
 
-// deleteGroup answers DELETE /Groups/{id} (RFC 7644 §3.6).
-func deleteGroup(c *call) error {
-	if err := c.dir.DeleteGroup(c.context(), c.id(), c.ifMatch()); err != nil {
-		return err
-	}
-	c.answer.WriteHeader(http.StatusNoContent)
-	return nil
+// deleteGroup does DELETE /Groups/{id} (RFC 7644 §3.6).
+func deleteGroup(c *call, op operation) (outcome, error) {
+	return outcome{status: http.StatusNoContent}, c.dir.DeleteGroup(c.context(), op.id, op.ifMatch)
 }
