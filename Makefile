@@ -6,9 +6,10 @@ PACKAGE ?= ./...
 # One PostgreSQL cluster for all test binaries of a run. Two packages at a time leave it the rest.
 TEST     = $(GO) run ./internal/localpg/testcluster $(GO) test -p 2
 DEMO     = bin/muster run-demo
+COVERAGE = $(CURDIR)/bin/coverage.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak fuzz build lint format clean
+.PHONY: help run test coverage check bench soak fuzz build lint format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +20,12 @@ run: build ## show the main job on real input: two directories pushed, roles, si
 
 test: ## every test, on real PostgreSQL, with the race detector (PACKAGE=./internal/scim for one)
 	@scripts/setup postgres cc
-	$(TEST) -race $(PACKAGE)
+	@mkdir -p bin
+	MUSTER_COVERAGE=$(COVERAGE) $(TEST) -race $(PACKAGE)
+	@cat $(COVERAGE) 2>/dev/null || true
+
+coverage: ## which rows of the checklist and which quirks a test shows, and which none
+	@$(MAKE) --no-print-directory test PACKAGE="-run ^TestConformance ./internal/server"
 
 check: lint test ## what must hold before a commit: lint, then test
 

@@ -1,37 +1,32 @@
-// Package conformance plays SCIM transcripts against any service provider, by
-// its base URL and a bearer token, over real HTTP.
-//
-// A transcript promises one behaviour: it names the RFC section or the customary
-// deviation it stands for, and shows the requests and the answers. It expects a
-// connection without users and groups, and it imports nothing of Muster, so
-// that it judges this server and others alike. DIVERGENCES.md says where this
-// server departs from the RFCs, and which transcript shows it.
 package conformance
 
 import (
 	"embed"
 	"io/fs"
-	"path"
+	"strings"
 )
 
-//go:embed clients entra okta rfc7644 strict
+//go:embed */*.txtar
 var files embed.FS
 
 // Transcripts returns every transcript of this package in the order of their
 // names, "entra/manager" for one.
 func Transcripts() ([]*Transcript, error) {
+	names, err := fs.Glob(files, "*/*.txtar")
+	if err != nil {
+		return nil, err
+	}
 	var all []*Transcript
-	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || path.Ext(name) != ".txtar" {
-			return err
-		}
+	for _, name := range names {
 		text, err := files.ReadFile(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		t, err := Parse(name[:len(name)-len(".txtar")], text)
+		t, err := Parse(strings.TrimSuffix(name, ".txtar"), text)
+		if err != nil {
+			return nil, err
+		}
 		all = append(all, t)
-		return err
-	})
-	return all, err
+	}
+	return all, nil
 }

@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -10,8 +11,10 @@ import (
 	"strings"
 )
 
-// anything stands in a pattern for whatever may be there.
-const anything = "..."
+const (
+	anything = "..."  // stands in a pattern for whatever is there
+	nothing  = "!..." // as a member's value or a header: it must not be there
+)
 
 // captures are the values that a transcript's names stand for so far.
 type captures map[string]string
@@ -79,6 +82,19 @@ func (c captures) fillKnown(pattern string) (string, bool) {
 	return text, all
 }
 
+// matchHeader compares the value of a header, "" for one that is not there.
+func (c captures) matchHeader(pattern, got string) error {
+	switch {
+	case pattern == anything && got == "":
+		return errors.New("is missing")
+	case pattern == nothing && got != "":
+		return fmt.Errorf("got %q, want nothing there", got)
+	case pattern == nothing:
+		return nil
+	}
+	return c.matchText(pattern, got)
+}
+
 // matchBody compares a JSON body with its pattern.
 func (c captures) matchBody(pattern string, body []byte) error {
 	if pattern == anything {
@@ -116,8 +132,11 @@ func (c captures) matchValue(at string, want, got any) error {
 	case []any:
 		return c.matchArray(at, want, got)
 	case string:
-		if want == anything {
+		switch want {
+		case anything:
 			return nil
+		case nothing:
+			return fmt.Errorf("%s: got %s, want nothing there", at, show(got))
 		}
 		text, ok := got.(string)
 		if !ok {
@@ -145,6 +164,9 @@ func (c captures) matchObject(at string, want map[string]any, got any) error {
 			continue
 		}
 		value, present := object[name]
+		if !present && want[name] == nothing {
+			continue
+		}
 		if !present {
 			return fmt.Errorf("%s.%s is missing in %s", at, name, show(got))
 		}

@@ -13,67 +13,68 @@ import (
 // longestAnswer bounds what is read of one answer, in bytes.
 const longestAnswer = 64 << 20
 
-// Play sends the transcript's requests in order to the service provider at base
-// ("https://example.com/t/acme/scim/v2") and compares the answers. It returns
-// an error for the first that differs, with the request and what was got.
-//
-// Besides what a transcript captures, {base} is the base URL, {token} the
-// token, and {nobody} an id that no resource has.
-func Play(ctx context.Context, base, token string, t *Transcript) error {
-	base = strings.TrimSuffix(base, "/")
-	p := &player{
-		base: base,
-		client: &http.Client{
-			Timeout:       time.Minute,
-			Transport:     &http.Transport{DisableCompression: true},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-		captured: captures{"base": base, "token": token, "nobody": randomID()},
-	}
-	defer p.client.CloseIdleConnections()
-	for i, step := range t.Steps {
-		if err := p.play(ctx, step); err != nil {
-			return fmt.Errorf("%s: step %d: %s %s: %w", t.Name, i+1, step.Request.Method, step.Request.Target, err)
-		}
-	}
-	return nil
+// A Provider is the service provider that is played to, and by whom.
+type Provider struct {
+	Base   string            // its base URL, "https://example.com/t/acme/scim/v2"
+	Token  string            // a bearer token for it
+	Actors map[string]string // what else transcripts may name: doc.go lists them
+	Offers []string          // the features it has: see Probe
 }
 
+// An Answer is what came back for a request.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// player sends requests of one transcript, or one check, and keeps its captures.
 type player struct {
 	base     string
 	client   *http.Client
 	captured captures
 }
 
-func (p *player) play(ctx context.Context, step Step) error {
-	request, err := p.request(ctx, step.Request)
+func newPlayer(provider Provider) *player {
+	base := strings.TrimSuffix(provider.Base, "/")
+	captured := captures{"base": base, "token": provider.Token, "nobody": randomID()}
+	for name, value := range provider.Actors {
+		captured[name] = strings.TrimSuffix(value, "/")
+	}
+	return &player{base: base, captured: captured, client: &http.Client{
+		Timeout:       time.Minute,
+		Transport:     &http.Transport{DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+func (p *player) send(ctx context.Context, r Request) (Answer, error) {
+	request, err := p.request(ctx, r)
 	if err != nil {
-		return err
+		return Answer{}, err
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
-		return err
+		return Answer{}, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, longestAnswer))
-	if err != nil {
-		return err
-	}
-	return p.compare(step.Want, response, body)
+	return Answer{response.StatusCode, response.Header, string(body)}, err
 }
 
-func (p *player) compare(want Response, got *http.Response, body []byte) error {
-	if got.StatusCode != want.Status {
-		return fmt.Errorf("got status %d, want %d; body: %s", got.StatusCode, want.Status, body)
+// compare reports the first difference between an answer and its pattern.
+func (c captures) compare(want Response, got Answer) error {
+	if got.Status != want.Status {
+		return fmt.Errorf("got status %d, want %d; body: %s", got.Status, want.Status, got.Body)
 	}
 	for name, patterns := range want.Header {
 		for _, pattern := range patterns {
-			if err := p.captured.matchText(pattern, got.Header.Get(name)); err != nil {
+			if err := c.matchHeader(pattern, got.Header.Get(name)); err != nil {
 				return fmt.Errorf("header %s: %w", name, err)
 			}
 		}
 	}
-	if err := p.captured.matchBody(want.Body, body); err != nil {
+	if err := c.matchBody(want.Body, []byte(got.Body)); err != nil {
 		return fmt.Errorf("body%w", err)
 	}
 	return nil
@@ -88,7 +89,11 @@ func (p *player) request(ctx context.Context, r Request) (*http.Request, error) 
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, r.Method, p.base+encode(target), strings.NewReader(body))
+	url := p.base + encode(target)
+	if strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://") {
+		url = encode(target) // another actor's base
+	}
+	request, err := http.NewRequestWithContext(ctx, r.Method, url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

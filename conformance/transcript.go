@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,13 +14,28 @@ import (
 
 // A Transcript is a promise and the exchanges that show it.
 type Transcript struct {
-	Name    string // "entra/manager"
-	Promise string // what is shown, and the section or deviation it stands for
+	Name    string   // "entra/manager"
+	Promise string   // what is shown, and the section or deviation it stands for
+	Needs   []string // features and actors without which it cannot be played
 	Steps   []Step
+}
+
+// Rows returns the rows that the transcript shows, each once, in the order of its steps.
+func (t *Transcript) Rows() []string {
+	var rows []string
+	for _, step := range t.Steps {
+		for _, row := range step.Rows {
+			if !slices.Contains(rows, row) {
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows
 }
 
 // A Step is one request and the answer that must follow.
 type Step struct {
+	Rows    []string // that it shows; none: it sets the scene
 	Request Request
 	Want    Response
 }
@@ -29,7 +45,7 @@ type Step struct {
 // header with an empty value is not sent at all.
 type Request struct {
 	Method string
-	Target string // relative to the base URL, with its query
+	Target string // relative to the base URL, or to that of another actor; with its query
 	Header http.Header
 	Body   string
 }
@@ -42,16 +58,11 @@ type Response struct {
 	Body   string // a JSON pattern, "" for an empty body, "..." for any
 }
 
-// Parse reads a transcript in txtar form: the promise, then sections called
-// request and response in turn.
-//
-// A request is a line with method and target, header lines, and a body. A
-// response is a line with the status, header lines, and a JSON pattern, in
-// which "..." as a member means that others may follow, as the last element that
-// more may follow, and as a value that any value will do.
+// Parse reads a transcript in txtar form; doc.go says how it is written.
 func Parse(name string, text []byte) (*Transcript, error) {
 	archive := txtar.Parse(text)
-	t := &Transcript{Name: name, Promise: strings.TrimSpace(string(archive.Comment))}
+	t := &Transcript{Name: name}
+	t.Promise, t.Needs = needs(string(archive.Comment))
 	if t.Promise == "" {
 		return nil, fmt.Errorf("%s: a transcript begins with its promise", name)
 	}
@@ -68,27 +79,59 @@ func Parse(name string, text []byte) (*Transcript, error) {
 	return t, nil
 }
 
-func parseStep(request, response txtar.File) (Step, error) {
-	if request.Name != "request" || response.Name != "response" {
+// needs takes the line "Needs: bulk, neighbour" out of a promise.
+func needs(comment string) (promise string, needed []string) {
+	var lines []string
+	for line := range strings.Lines(comment) {
+		list, found := strings.CutPrefix(line, "Needs:")
+		if !found {
+			lines = append(lines, line)
+			continue
+		}
+		for _, name := range strings.Split(list, ",") {
+			needed = append(needed, strings.TrimSpace(name))
+		}
+	}
+	return strings.TrimSpace(strings.Join(lines, "")), needed
+}
+
+func parseStep(request, response txtar.File) (step Step, err error) {
+	title, tags, _ := strings.Cut(request.Name, " ")
+	if title != "request" || response.Name != "response" {
 		return Step{}, fmt.Errorf("sections %q and %q, want request and response", request.Name, response.Name)
 	}
-	line, header, body := split(string(request.Data))
+	step.Rows = strings.Fields(tags)
+	for _, row := range step.Rows {
+		if !rowID.MatchString(row) {
+			return Step{}, fmt.Errorf("%q is not the id of a row", row)
+		}
+	}
+	if step.Request, err = parseRequest(string(request.Data)); err != nil {
+		return Step{}, err
+	}
+	step.Want, err = parseResponse(string(response.Data))
+	return step, err
+}
+
+func parseRequest(text string) (Request, error) {
+	line, header, body := split(text)
 	method, target, ok := strings.Cut(line, " ")
 	if !ok {
-		return Step{}, fmt.Errorf("request line %q, want a method and a target", line)
+		return Request{}, fmt.Errorf("request line %q, want a method and a target", line)
 	}
-	step := Step{Request: Request{Method: method, Target: target, Header: header, Body: body}}
+	return Request{Method: method, Target: target, Header: header, Body: body}, nil
+}
 
-	line, header, body = split(string(response.Data))
+func parseResponse(text string) (Response, error) {
+	line, header, body := split(text)
 	status, err := strconv.Atoi(line)
 	if err != nil {
-		return Step{}, fmt.Errorf("response line %q, want a status", line)
+		return Response{}, fmt.Errorf("response line %q, want a status", line)
 	}
 	if body != "" && body != anything && !json.Valid([]byte(body)) {
-		return Step{}, fmt.Errorf("the pattern is not JSON: %s", body)
+		return Response{}, fmt.Errorf("the pattern is not JSON: %s", body)
 	}
-	step.Want = Response{Status: status, Header: header, Body: body}
-	return step, nil
+	return Response{Status: status, Header: header, Body: body}, nil
 }
 
 var headerLine = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)$`)

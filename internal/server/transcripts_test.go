@@ -2,6 +2,9 @@ package server_test
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,20 +12,34 @@ import (
 	"github.com/muster-id/muster/internal/store/storetest"
 )
 
-// Every transcript is played against the server over HTTP, each in a tenant of
-// its own.
-func TestTranscripts(t *testing.T) {
-	transcripts, err := conformance.Transcripts()
+// TestConformance plays every transcript and every check to the server over HTTP, each
+// in a tenant of its own, and then holds what they showed against the lists of rows.
+func TestConformance(t *testing.T) {
+	c := &conforming{world: start(t, storetest.New(t))}
+	t.Run("transcripts", c.transcripts)
+	t.Run("checks", c.checks)
+	t.Run("coverage", c.coverage)
+}
+
+// conforming plays to one world and collects which rows it showed.
+type conforming struct {
+	world   *world
+	tenants int
+	covered conformance.Coverage
+}
+
+func (c *conforming) transcripts(t *testing.T) {
+	all, err := conformance.Transcripts()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := start(t, storetest.New(t))
-	for _, transcript := range transcripts {
+	for _, transcript := range all {
 		t.Run(transcript.Name, func(t *testing.T) {
-			slug := strings.ReplaceAll(transcript.Name, "/", "-")
-			w.tenant(slug)
-			token := w.connect(slug, "connection", profile(transcript.Name))
-			if err := conformance.Play(context.Background(), w.base(slug), token, transcript); err != nil {
+			report := conformance.Play(t.Context(), c.provider(t, profile(transcript.Name), transcript.Needs), transcript)
+			for _, row := range transcript.Rows() {
+				t.Run(row, func(t *testing.T) { c.note(t, row, report.Row(row)) })
+			}
+			if err := report.Err(); err != nil {
 				t.Errorf("%s\n%v", transcript.Promise, err)
 			}
 		})
@@ -38,6 +55,90 @@ func profile(name string) string {
 	return "lenient"
 }
 
+// serverChecks show rows that take more than a provisioning client: other tenants, time,
+// the database. Each function plays those of one subject.
+var serverChecks = []func(*testing.T, *conforming){}
+
+func (c *conforming) checks(t *testing.T) {
+	for _, check := range conformance.Checks() {
+		t.Run(check.Name, func(t *testing.T) {
+			c.try(t, check.Rows, "lenient", check.Needs, check.Run)
+		})
+	}
+	for _, checks := range serverChecks {
+		checks(t, c)
+	}
+}
+
+// Row shows the rows, "W03" or "W03 W04", by a check: against a lenient connection
+// with every actor.
+func (c *conforming) Row(t *testing.T, rows string, check func(*conformance.Trial)) {
+	t.Helper()
+	c.try(t, strings.Fields(rows), "lenient", slices.Collect(maps.Keys(actors)), check)
+}
+
+// StrictRow is Row against a strict connection.
+func (c *conforming) StrictRow(t *testing.T, rows string, check func(*conformance.Trial)) {
+	t.Helper()
+	c.try(t, strings.Fields(rows), "strict", slices.Collect(maps.Keys(actors)), check)
+}
+
+func (c *conforming) try(t *testing.T, rows []string, profile string, needs []string, check func(*conformance.Trial)) {
+	t.Helper()
+	err := conformance.Try(t.Context(), func() conformance.Provider { return c.provider(t, profile, needs) }, check)
+	for _, row := range rows {
+		t.Run(row, func(t *testing.T) { c.note(t, row, err) })
+	}
+}
+
+func (c *conforming) note(t *testing.T, row string, err error) {
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	c.covered.Show(row)
+}
+
+// provider opens a tenant with a connection, and brings the actors that are needed.
+func (c *conforming) provider(t *testing.T, profile string, needs []string) conformance.Provider {
+	t.Helper()
+	c.tenants++
+	slug := fmt.Sprintf("tenant-%d", c.tenants)
+	c.world.tenant(slug)
+	p := conformance.Provider{
+		Base: c.world.base(slug), Token: c.world.connect(slug, "connection", profile), Actors: map[string]string{},
+	}
+	for _, need := range needs {
+		if bring, ok := actors[need]; ok {
+			bring(c.world, slug, p.Actors)
+		}
+	}
+	if len(needs) > 0 {
+		offers, err := conformance.Probe(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Offers = offers
+	}
+	return p
+}
+
+// actors are brought to a transcript, or a check, that needs them: the package conformance
+// says who they are.
+var actors = map[string]func(w *world, tenant string, named map[string]string){
+	"neighbour": func(w *world, tenant string, named map[string]string) {
+		w.tenant(tenant + "-neighbour")
+		named["neighbour"] = w.base(tenant + "-neighbour")
+		named["neighbourToken"] = w.connect(tenant+"-neighbour", "connection", "lenient")
+	},
+	"siblingToken": func(w *world, tenant string, named map[string]string) {
+		named["siblingToken"] = w.connect(tenant, "sibling", "lenient")
+	},
+	"strictToken": func(w *world, tenant string, named map[string]string) {
+		named["strictToken"] = w.connect(tenant, "strict", "strict")
+	},
+}
+
 // The same transcripts hold on a tenant with a neighbour: the neighbour's data
 // changes no answer.
 func TestTranscriptsBesideANeighbour(t *testing.T) {
@@ -51,12 +152,12 @@ func TestTranscriptsBesideANeighbour(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, transcript := range transcripts {
-		if !strings.HasPrefix(transcript.Name, "rfc7644/") {
+		if !strings.HasPrefix(transcript.Name, "rfc7644/") || len(transcript.Needs) > 0 {
 			continue
 		}
 		name := strings.ReplaceAll(transcript.Name, "/", "-")
-		token := w.connect("acme", name, "lenient")
-		if err := conformance.Play(context.Background(), w.base("acme"), token, transcript); err != nil {
+		provider := conformance.Provider{Base: w.base("acme"), Token: w.connect("acme", name, "lenient")}
+		if err := conformance.Play(context.Background(), provider, transcript).Err(); err != nil {
 			t.Errorf("%s\n%v", transcript.Promise, err)
 		}
 	}
