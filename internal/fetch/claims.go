@@ -10,7 +10,7 @@ import (
 // maxUnixTime is the last moment accepted as a NumericDate: the year 2286.
 const maxUnixTime = 1e10
 
-// Claims are the claims of a verified ID Token. Reading one says whether it is there with
+// Claims are the claims of a verified token. Reading one says whether it is there with
 // the right JSON type: nothing is converted, so a number never becomes a name.
 type Claims struct {
 	Issuer   string
@@ -24,10 +24,10 @@ type Claims struct {
 func parseClaims(payload []byte) (Claims, error) {
 	var claims Claims
 	if err := decode(payload, &claims.members); err != nil {
-		return Claims{}, refused("claims of the ID Token: %w", err)
+		return Claims{}, refused("claims of the token: %w", err)
 	}
 	if claims.members == nil {
-		return Claims{}, refused("claims of the ID Token are not an object")
+		return Claims{}, refused("claims of the token are not an object")
 	}
 	claims.Issuer, _ = claims.String("iss")
 	claims.Subject, _ = claims.String("sub")

@@ -13,7 +13,11 @@
 //	answer, err := client.Exchange(ctx, request)          // RFC 6749 §4.1.3, RFC 7636
 //	claims, err := client.VerifyIDToken(ctx, raw, expect) // Core §3.1.3.7
 //
-// Limits: 5 s and 512 KiB an exchange, TLS 1.2 or newer, no redirects; ID Token 16 KiB;
+// As an authorization server it verifies the assertions by which clients authenticate:
+//
+//	assertion, err := client.VerifyAssertion(ctx, raw, expect) // RFC 7523 §3
+//
+// Limits: 5 s and 512 KiB an exchange, TLS 1.2 or newer, no redirects; a token 16 KiB;
 // key set 100 keys. Key sets and discovery documents are kept for each connection by
 // itself: 15 minutes, or up to 24 hours while the provider fails, and fetched again at most
 // once a minute. JSON is read strictly everywhere: duplicate names, names

@@ -56,7 +56,7 @@ func (want Expect) algorithms() []string {
 }
 
 // check holds the claims against want, in the order of Core §3.1.3.7.
-func (want Expect) check(claims Claims, signed algorithm, now time.Time) error {
+func (want Expect) check(claims Claims, by algorithm, now time.Time) error {
 	for _, step := range []func() error{
 		func() error { return want.checkIssuer(claims) },
 		func() error { return want.checkAudience(claims) },
@@ -64,8 +64,8 @@ func (want Expect) check(claims Claims, signed algorithm, now time.Time) error {
 		func() error { return want.checkNonce(claims) },
 		func() error { return want.checkAuthentication(claims, now) },
 		func() error { return checkSubject(claims) },
-		func() error { return checkHash(claims, "at_hash", want.AccessToken, signed) },
-		func() error { return checkHash(claims, "c_hash", want.Code, signed) },
+		func() error { return checkHash(claims, "at_hash", want.AccessToken, by) },
+		func() error { return checkHash(claims, "c_hash", want.Code, by) },
 	} {
 		if err := step(); err != nil {
 			return err
@@ -118,6 +118,10 @@ func checkTimes(claims Claims, now time.Time) error {
 	case !expires.After(issued) || expires.Sub(issued) > maxTokenLife:
 		return refused("lifetime from %s to %s is not within %s", issued.UTC(), expires.UTC(), maxTokenLife)
 	}
+	return checkBegins(claims, now)
+}
+
+func checkBegins(claims Claims, now time.Time) error {
 	if begins, ok := claims.Time("nbf"); claims.Has("nbf") && (!ok || begins.After(now.Add(leeway))) {
 		return refused("nbf is not a number of seconds, or in the future")
 	}
@@ -164,12 +168,12 @@ func checkSubject(claims Claims) error {
 
 // checkHash verifies the claim, if it is there, as the left half of the hash of value
 // (Core §3.1.3.6, §3.3.2.11).
-func checkHash(claims Claims, name, value string, signed algorithm) error {
+func checkHash(claims Claims, name, value string, by algorithm) error {
 	if !claims.Has(name) {
 		return nil
 	}
 	claimed, _ := claims.String(name)
-	hash := signed.hash.New()
+	hash := by.hash.New()
 	hash.Write([]byte(value))
 	sum := hash.Sum(nil)
 	half := base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])

@@ -76,15 +76,7 @@ func (c *Client) VerifyIDToken(ctx context.Context, raw string, want Expect) (Cl
 	if err := want.validate(); err != nil {
 		return Claims{}, err
 	}
-	header, err := parseHeader(raw, want.algorithms())
-	if err != nil {
-		return Claims{}, err
-	}
-	payload, err := c.verifySignature(ctx, raw, header, want)
-	if err != nil {
-		return Claims{}, err
-	}
-	claims, err := parseClaims(payload)
+	claims, header, err := c.verify(ctx, raw, signed{cacheKey{want.Scope, want.Issuer, want.JWKSURI}, want.algorithms(), "id_token+jwt"})
 	if err != nil {
 		return Claims{}, err
 	}
@@ -94,54 +86,76 @@ func (c *Client) VerifyIDToken(ctx context.Context, raw string, want Expect) (Cl
 	return claims, nil
 }
 
+// signed says whose signature a token must have, and how it may be made.
+type signed struct {
+	by         cacheKey
+	algorithms []string
+	kind       string // the typ that tokens of this kind may have beside none and JWT
+}
+
+// verify returns the claims of a token that was signed as want says. Nothing in them has
+// been held against anything yet.
+func (c *Client) verify(ctx context.Context, raw string, want signed) (Claims, tokenHeader, error) {
+	header, err := parseHeader(raw, want)
+	if err != nil {
+		return Claims{}, header, err
+	}
+	payload, err := c.verifySignature(ctx, raw, header, want.by)
+	if err != nil {
+		return Claims{}, header, err
+	}
+	claims, err := parseClaims(payload)
+	return claims, header, err
+}
+
 // parseHeader reads the header of a token in compact form before anything else looks at it.
-func parseHeader(raw string, accepted []string) (tokenHeader, error) {
+func parseHeader(raw string, want signed) (tokenHeader, error) {
 	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
-		return tokenHeader{}, refused("ID Token of %d bytes is too long or not in compact form", len(raw))
+		return tokenHeader{}, refused("token of %d bytes is too long or not in compact form", len(raw))
 	}
 	if strings.ContainsFunc(raw, isNotCompact) { // decoders skip line ends
-		return tokenHeader{}, refused("ID Token has characters that no compact token has")
+		return tokenHeader{}, refused("token has characters that no compact token has")
 	}
 	first, _, _ := strings.Cut(raw, ".")
 	decoded, err := base64.RawURLEncoding.DecodeString(first)
 	if err != nil {
-		return tokenHeader{}, refused("ID Token header: %w", err)
+		return tokenHeader{}, refused("header of the token: %w", err)
 	}
 	var header tokenHeader
 	if err := decode(decoded, &header); err != nil {
-		return tokenHeader{}, refused("ID Token header: %w", err)
+		return tokenHeader{}, refused("header of the token: %w", err)
 	}
-	return header, header.check(accepted)
+	return header, header.check(want)
 }
 
 func isNotCompact(r rune) bool {
 	return r > 'z' || !isLetter(byte(r)) && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
 }
 
-func (h tokenHeader) check(accepted []string) error {
-	if !slices.Contains(accepted, h.Algorithm) {
-		return refused("ID Token is signed with %q, accepted are %v", clip(h.Algorithm), accepted)
+func (h tokenHeader) check(want signed) error {
+	if !slices.Contains(want.algorithms, h.Algorithm) {
+		return refused("token is signed with %q, accepted are %v", clip(h.Algorithm), want.algorithms)
 	}
 	for _, forbidden := range []jsontext.Value{h.JWK, h.JKU, h.X5U, h.X5C, h.Crit, h.B64, h.Cty, h.Zip, h.Enc} {
 		if forbidden != nil {
-			return refused("ID Token header has a forbidden member: %s", clip(string(forbidden)))
+			return refused("header of the token has a forbidden member: %s", clip(string(forbidden)))
 		}
 	}
 	switch strings.ToLower(strings.TrimPrefix(strings.ToLower(h.Type), "application/")) {
-	case "", "jwt", "id_token+jwt":
+	case "", "jwt", want.kind:
 		return nil
 	}
-	return refused("token is of type %q, not an ID Token", clip(h.Type))
+	return refused("token is of type %q, not %s", clip(h.Type), want.kind)
 }
 
-// verifySignature returns the payload of raw if a key that the connection's Issuer publishes
-// now signed it. A key that is not in the set yet is asked for, once a minute at most.
-func (c *Client) verifySignature(ctx context.Context, raw string, header tokenHeader, want Expect) ([]byte, error) {
+// verifySignature returns the payload of raw if a key that its Issuer publishes now
+// signed it. A key that is not in the set yet is asked for, once a minute at most.
+func (c *Client) verifySignature(ctx context.Context, raw string, header tokenHeader, by cacheKey) ([]byte, error) {
 	token, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(header.Algorithm)})
 	if err != nil {
-		return nil, refused("ID Token: %w", err)
+		return nil, refused("token: %w", err)
 	}
-	entry := c.keys.entry(cacheKey{want.Scope, want.Issuer, want.JWKSURI})
+	entry := c.keys.entry(by)
 	set, err := entry.current(ctx)
 	if err != nil {
 		return nil, err
@@ -150,7 +164,7 @@ func (c *Client) verifySignature(ctx context.Context, raw string, header tokenHe
 		return payload, nil
 	}
 	if set.value.names(header) {
-		return nil, refused("ID Token: signature is not by the key it names")
+		return nil, refused("token: signature is not by the key it names")
 	}
 	newer, err := entry.other(ctx, set)
 	if err != nil {
@@ -159,7 +173,7 @@ func (c *Client) verifySignature(ctx context.Context, raw string, header tokenHe
 	if payload, ok := verifyWith(newer.value.candidates(header), token); ok {
 		return payload, nil
 	}
-	return nil, refused("ID Token: no published key signed it")
+	return nil, refused("token: no published key signed it")
 }
 
 func verifyWith(keys []verificationKey, token *jose.JSONWebSignature) ([]byte, bool) {
