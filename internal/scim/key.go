@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
+	"golang.org/x/text/secure/bidirule"
+	"golang.org/x/text/unicode/bidi"
 	"golang.org/x/text/unicode/norm"
 	"golang.org/x/text/width"
 )
@@ -114,6 +116,7 @@ const (
 	textFree  textRule = iota // anything but NUL
 	textShown                 // a person's name: no controls, no bidirectional formatting; joiners are letters' business
 	textName                  // identifies: what Key allows, not blank, at most maxName bytes
+	textUser                  // a user name: textName, and each part of it in one direction
 )
 
 // maxName bounds strings that identify, in bytes, so that they fit an index.
@@ -121,7 +124,9 @@ const maxName = 1024
 
 func ruleFor(a *Attribute) textRule {
 	switch a.Path {
-	case "userName", "externalId", "emails.value":
+	case "userName":
+		return textUser
+	case "externalId", "emails.value":
 		return textName
 	case "displayName":
 		if a.Required { // Group
@@ -142,6 +147,11 @@ func (a *Attribute) check(s string) error {
 	switch a.text {
 	case textName:
 		return checkName(a, s)
+	case textUser:
+		if err := checkName(a, s); err != nil {
+			return err
+		}
+		return checkDirection(a, s)
 	case textShown:
 		if i := strings.IndexFunc(s, spoofs); i >= 0 {
 			r, _ := utf8.DecodeRuneInString(s[i:])
@@ -166,6 +176,25 @@ func checkName(a *Attribute, s string) error {
 	}
 	if s != "" && strings.TrimSpace(s) == "" {
 		return BadValue("%s is blank", a.Path)
+	}
+	return nil
+}
+
+// checkDirection holds a user name against the Bidi rule, as RFC 8265 §3.3 asks:
+// letters of both directions in one part are shown in an order that another name may
+// have too. Parts are what spaces separate, and the labels of a domain after the "@".
+func checkDirection(a *Attribute, s string) error {
+	if plain, _ := scanASCII(s); plain {
+		return nil
+	}
+	local, domain := s, ""
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		local, domain = s[:at], s[at+1:]
+	}
+	for _, part := range append(strings.Fields(local), strings.Split(domain, ".")...) {
+		if bidirule.DirectionString(part) == bidi.RightToLeft && !bidirule.ValidString(part) {
+			return BadValue("%s mixes letters that are read from the left and from the right (RFC 5893 §2)", a.Path)
+		}
 	}
 	return nil
 }

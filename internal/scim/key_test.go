@@ -124,3 +124,22 @@ func FuzzKey(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) { checkKey(t, s) })
 }
+
+// A part of a user name is read in one direction (RFC 8265 §3.3, V03 of the checklist).
+func TestUserNamesAreReadInOneDirection(t *testing.T) {
+	userName := UserType().Core.Attribute("userName")
+	for name, allowed := range map[string]bool{
+		"bjensen": true, "100%_a": true, "-a@x.example": true, "漢字 😀": true, "e\u0301va": true, "Zoë 2": true,
+		"\u05d3\u05d5\u05d3": true, "\u05d3\u05d5\u05d3@example.com": true, "\u05d3\u05d5\u05d3 smith@example.com": true,
+		"bjensen@\u05d3\u05d5\u05d3.example": true, "\u05d31": true, "\u0645\u062d\u0645\u062f": true,
+		"a\u05d0b": false, "\u05d0b": false, "a\u05d0": false, "1\u05d0": false, "a\u05d0@example.com": false,
+		"bjensen@a\u05d0.example": false, "\u05d3.b@example.com": false, "x \u05d0b": false,
+	} {
+		if err := userName.check(name); (err == nil) != allowed {
+			t.Errorf("userName %q: got %v, want allowed %t", name, err, allowed)
+		}
+	}
+	if err := UserType().Core.Attribute("externalId").check("a\u05d0b"); err != nil {
+		t.Errorf("an externalId is an identifier of another directory: %v", err)
+	}
+}
