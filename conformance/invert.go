@@ -89,12 +89,20 @@ func changeLeaves(at string, value any, yield func(changed any, at string)) {
 	case string:
 		yield(invertText(value), at)
 	case json.Number:
-		yield(value+"1", at) // numbers are compared as they are written
+		yield(invertNumber(value), at)
 	case bool:
 		yield(!value, at)
 	default:
 		yield(other, at)
 	}
+}
+
+// invertNumber returns another number. Numbers are compared as they are written.
+func invertNumber(n json.Number) json.Number {
+	if n == "0" {
+		return "1" // 01 is no number
+	}
+	return n + "1"
 }
 
 func changeMembers(at string, object map[string]any, yield func(any, string)) {

@@ -39,7 +39,7 @@ func TestInvert(t *testing.T) {
 
 func TestInvertBodies(t *testing.T) {
 	for _, c := range []struct{ pattern, body string }{
-		{"", ""}, {`[]`, `[]`}, {`["..."]`, `[1]`}, {`{"...":"..."}`, `{}`}, {`"x"`, `"x"`}, {`5`, `5`}, {`{}`, `{}`},
+		{"", ""}, {`[]`, `[]`}, {`["..."]`, `[1]`}, {`{"...":"..."}`, `{}`}, {`"x"`, `"x"`}, {`5`, `5`}, {`0`, `0`}, {`{}`, `{}`},
 	} {
 		want, got := Response{Status: 200, Body: c.pattern}, Answer{Status: 200, Body: c.body}
 		if err := (captures{}).compare(want, got); err != nil {
