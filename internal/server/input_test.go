@@ -88,7 +88,7 @@ func TestBadPatches(t *testing.T) {
 		{"an unknown operation", `[{"op":"swap","path":"title","value":"x"}]`, "invalidSyntax"},
 		{"no operation name", `[{"path":"title","value":"x"}]`, "invalidSyntax"},
 		{"a path that is none", `[{"op":"replace","path":"title]","value":"x"}]`, "invalidPath"},
-		{"a path that ends in its filter", `[{"op":"replace","path":"emails[","value":"x"}]`, "invalidFilter"},
+		{"a path that ends in its filter", `[{"op":"replace","path":"emails[","value":"x"}]`, "invalidPath"},
 		{"a filter that is none", `[{"op":"replace","path":"emails[type eq].value","value":"x"}]`, "invalidFilter"},
 		{"a required attribute removed", `[{"op":"remove","path":"userName"}]`, ""},
 		{"remove without a path", `[{"op":"remove"}]`, "noTarget"},
