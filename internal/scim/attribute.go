@@ -52,7 +52,7 @@ type Attribute struct {
 	Mutability  string
 	Returned    string
 	Uniqueness  string
-	Canonical   []string     // canonical values: suggested, never enforced
+	Canonical   []string     // canonical values: a strict connection takes no others
 	References  []string     // resource types that a reference may name
 	Sub         []*Attribute // of a complex attribute, in schema order
 	Hidden      bool         // known, but left out of discovery

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,11 +68,41 @@ func (r *reader) elements(a *Attribute, list []any) (any, error) {
 		}
 		values = append(values, v)
 	}
-	values, err := r.onePrimary(a, values)
+	values, err := r.distinct(a, values)
+	if err != nil {
+		return nil, err
+	}
+	values, err = r.onePrimary(a, values)
 	if err != nil || len(values) == 0 {
 		return nil, err
 	}
 	return values, nil
+}
+
+// distinct leaves one element of each value and type (RFC 7643 §2.4): lenient puts
+// together what several say, strict refuses them if they differ. The members of a
+// group are rows, of which none is there twice anyway.
+func (r *reader) distinct(a *Attribute, elements []any) ([]any, error) {
+	if len(elements) < 2 || a.Path == "members" {
+		return elements, nil
+	}
+	set := newElementSet(a, nil, len(elements))
+	for _, e := range elements {
+		id, ok := identity(a, e)
+		i, found := set.byIdentity[id]
+		switch {
+		case !ok || !found:
+			set.append(e)
+			continue
+		case !r.lenient() && !equalValue(set.list[i], e):
+			return nil, BadValue("%s holds one value and type twice", a.Path)
+		}
+		r.note("Q81", a.Path, "an element that is there twice is kept once")
+		if was, ok := set.list[i].(map[string]any); ok {
+			maps.Copy(was, e.(map[string]any))
+		}
+	}
+	return set.list, nil
 }
 
 // only reads a single-valued complex attribute that was sent as an array,
@@ -240,7 +271,7 @@ func (r *reader) text(a *Attribute, v any) (any, error) {
 		return nil, err
 	}
 	if !r.lenient() {
-		return v, a.checkFormat(s)
+		return a.canonical(s), a.checkFormat(s)
 	}
 	return v, nil
 }
