@@ -18,9 +18,13 @@ var known = map[string]bool{
 	"sortby": true, "sortorder": true,
 }
 
+// lists are those of them whose values add up.
+var lists = map[string]bool{"attributes": true, "excludedattributes": true}
+
 // parameters reads the query: names in any letter case, values form-encoded,
-// a semicolon being a character like others. A known parameter given twice is
-// refused, because intermediaries disagree about which one counts.
+// a semicolon being a character like others. Lists of attributes that are given in
+// several parts are one list; any other known parameter given twice is refused,
+// because intermediaries disagree about which one counts.
 func parameters(rawQuery string) (map[string]string, error) {
 	values := map[string]string{}
 	for rawQuery != "" {
@@ -32,12 +36,17 @@ func parameters(rawQuery string) (map[string]string, error) {
 		if err != nil || !known[name] {
 			continue
 		}
-		if _, twice := values[name]; twice {
-			return nil, scim.BadValue("the parameter %s is given twice", name)
-		}
-		if values[name], err = url.QueryUnescape(value); err != nil {
+		if value, err = url.QueryUnescape(value); err != nil {
 			return nil, scim.BadValue("the parameter %s is not properly percent-encoded", name)
 		}
+		before, twice := values[name]
+		switch {
+		case twice && !lists[name]:
+			return nil, scim.BadValue("the parameter %s is given twice", name)
+		case twice:
+			value = before + "," + value
+		}
+		values[name] = value
 	}
 	return values, nil
 }
