@@ -27,7 +27,8 @@ func (s *Store) woke(tenant uuid.UUID) {
 }
 
 // Run does the background work until ctx ends: it numbers changes, writes the
-// assignments of stale people, and notes when credentials were last used.
+// assignments of stale people and the provisioning log, and notes when
+// credentials were last used.
 // Several processes may run it at once.
 func (s *Store) Run(ctx context.Context) error {
 	tick, second, every := time.NewTicker(poll), time.NewTicker(time.Second), time.NewTicker(sweep)
@@ -37,6 +38,12 @@ func (s *Store) Run(ctx context.Context) error {
 	var tables growth
 	pending := map[uuid.UUID]bool{}
 	s.addAll(ctx, pending)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.logRequests(ctx)
+	}()
+	defer func() { <-done }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,6 +60,9 @@ func (s *Store) Run(ctx context.Context) error {
 			s.addAll(ctx, pending)
 			s.flushUsage(ctx)
 			s.expire(ctx)
+			if err := s.findStrays(ctx); err != nil {
+				s.complain(ctx, "look for the tenants of strays", err)
+			}
 		}
 	}
 }

@@ -25,6 +25,9 @@ type Request struct {
 	ID     uuid.UUID
 	Method string
 	Path   string
+	Query  string    // without secrets
+	Agent  string    // what the client calls itself
+	Began  time.Time // zero: not measured
 }
 
 // A Directory is one tenant's users, groups and rules, as seen by one
@@ -39,6 +42,7 @@ type Directory struct {
 	actor      string
 	request    Request
 	settings   *settings
+	record     Record
 }
 
 // A credential is what never changes about a token.
@@ -52,13 +56,16 @@ type credential struct {
 // ErrUnauthenticated. Whether the token still holds is verified in the
 // transaction of every use.
 func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Directory, error) {
-	if len(token) != len(registry.SCIMPrefix)+registry.SecretLength || !strings.HasPrefix(token, registry.SCIMPrefix) {
+	if !isToken(token) {
 		return nil, ErrUnauthenticated
 	}
 	key := sha256.Sum256([]byte(token))
 	known, ok := s.credentials.Load(key)
 	if !ok {
 		found, err := s.findCredential(ctx, tenant, key)
+		if errors.Is(err, ErrUnauthenticated) {
+			s.strays.note(key, r, 401)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -67,6 +74,7 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 	}
 	c := known.(credential)
 	if c.slug != tenant {
+		s.strays.note(key, r, 401)
 		return nil, ErrUnauthenticated
 	}
 	dir := &Directory{
@@ -78,6 +86,11 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 		err = dir.loadSettings(ctx, true)
 	}
 	return dir, err
+}
+
+// isToken reports whether a text has the form of a SCIM token.
+func isToken(text string) bool {
+	return len(text) == len(registry.SCIMPrefix)+registry.SecretLength && strings.HasPrefix(text, registry.SCIMPrefix)
 }
 
 // findCredential looks a token up by its hash, within the tenant named in the

@@ -213,6 +213,28 @@ var crossings = map[string]crossing{
 			}
 		}
 	},
+	"Part": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, err := dir.Part(theirs.request()).User(theirs.t.Context(), theirs.jamie.ID.String(), true)
+		return err
+	}),
+	"Record": func(t *testing.T, mine, theirs *stand) {
+		if mine.scim().Record() == theirs.scim().Record() {
+			t.Error("two requests share a record")
+		}
+	},
+	"Answered": func(t *testing.T, mine, theirs *stand) {
+		r := mine.request()
+		mine.scimFor(r).Answered(404, "", "no resource has this id")
+		if err := mine.store.FlushRequests(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if rows := keptRequests(t, mine, r.ID); len(rows) != 1 || rows[0].Connection != mine.id {
+			t.Errorf("the tenant's log holds %+v, want the request once", rows)
+		}
+		if rows := keptRequests(t, theirs, r.ID); mine.tenant != theirs.tenant && len(rows) != 0 {
+			t.Errorf("the other tenant's log holds %+v", rows)
+		}
+	},
 	"CheckRules": func(t *testing.T, mine, theirs *stand) {
 		program, issues, err := mine.admin().CheckRules(t.Context(), theirs.rules())
 		if err != nil || mine.tenant != theirs.tenant && program != nil {

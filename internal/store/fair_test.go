@@ -33,6 +33,7 @@ type stand struct {
 	store        *store.Store
 	vendor       *registry.Vendor
 	slug, tenant string
+	owner        string // URL of the database
 	name, id     string // of the connection
 	token        string
 	client       string
@@ -51,6 +52,7 @@ func newFair(t *testing.T, change ...func(*store.Config)) *fair {
 	f.store = storetest.Open(t, f.server, change...)
 	for _, slug := range []string{"ringling", "cirque"} {
 		first := newTenant(t, f.store, slug)
+		first.owner = f.owner
 		f.stands[slug] = [2]*stand{first.connect("first", "lenient"), first.connect("second", "strict")}
 	}
 	conn := dial(t, f.owner)
@@ -106,7 +108,12 @@ func (p *stand) request() store.Request {
 // scim is one request of the connection's SCIM client.
 func (p *stand) scim() *store.Directory {
 	p.t.Helper()
-	return must[*store.Directory](p.t)(p.store.SCIM(p.t.Context(), p.slug, p.token, p.request()))
+	return p.scimFor(p.request())
+}
+
+func (p *stand) scimFor(r store.Request) *store.Directory {
+	p.t.Helper()
+	return must[*store.Directory](p.t)(p.store.SCIM(p.t.Context(), p.slug, p.token, r))
 }
 
 // admin sees all connections of the tenant.

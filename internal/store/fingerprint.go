@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/muster-id/muster/migrations"
 )
@@ -41,10 +40,12 @@ func checkSchema(ctx context.Context, conn *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(ours[:version], kept.String) {
-		return ErrOtherSchema
+	for number, fingerprint := range ours {
+		if number <= version && fingerprint == kept.String {
+			return nil
+		}
 	}
-	return nil
+	return ErrOtherSchema
 }
 
 // signSchema keeps the fingerprint of what has been applied.
@@ -57,7 +58,7 @@ func signSchema(ctx context.Context, conn *sql.Conn) error {
 	if err != nil {
 		return err
 	}
-	_, err = conn.ExecContext(ctx, `update instance set schema_fingerprint = $1 where schema_fingerprint is distinct from $1`, ours[version-1])
+	_, err = conn.ExecContext(ctx, `update instance set schema_fingerprint = $1 where schema_fingerprint is distinct from $1`, ours[version])
 	if err != nil {
 		return fmt.Errorf("keep the schema's fingerprint: %w", err)
 	}

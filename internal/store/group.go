@@ -125,8 +125,9 @@ func (dir *Directory) CreateGroup(ctx context.Context, doc scim.Document) (Group
 			b := &pgx.Batch{}
 			dir.enter(b)
 			queueGroup(b)
-			log.Queue(b, dir.change(dir.connection, g.ID, "group.created", 0, g.JSON))
-			dir.queueRequest(b, dir.connection, 201, notes)
+			change := dir.change(dir.connection, g.ID, "group.created", 0, g.JSON)
+			log.Queue(b, change)
+			dir.queueRequest(b, change, 201, notes)
 			return b
 		})
 	} else {

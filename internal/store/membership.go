@@ -131,7 +131,7 @@ func (c *groupChange) run(ctx context.Context) error {
 		return err
 	}
 	if len(c.added)+len(c.removed) == 0 && c.edited == nil && !c.created && !c.deleted {
-		c.dir.count(c.notes)
+		c.dir.unchanged(c.notes)
 		return nil
 	}
 	c.changed = true
@@ -290,7 +290,7 @@ func (c *groupChange) finish(ctx context.Context, b *pgx.Batch, touched []*perso
 	change.Roles = effects
 	log.Queue(b, change)
 	d.queue(b, c.dir.tenant)
-	c.dir.queueRequest(b, c.group.Connection, c.status, c.notes)
+	c.dir.queueRequest(b, change, c.status, c.notes)
 	c.dir.count(c.notes)
 }
 

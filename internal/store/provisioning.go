@@ -3,38 +3,166 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/log"
 )
+
+// A Record is what the provisioning log will hold of a Directory's request
+// besides how it came. A door fills it while it serves the request; the store
+// writes it with the request's effect, or [Directory.Answered] keeps it.
+type Record struct {
+	body    func() string
+	found   *int32
+	notes   []scim.Note
+	status  int16
+	written bool // the row stands in the transaction of the effect
+}
+
+// Body says how to tell what came. It is asked at most once, and has left
+// secrets out and bounded the text.
+func (r *Record) Body(tell func() string) { r.body = tell }
+
+// Found says how many resources the answer's list holds in all.
+func (r *Record) Found(n int) { found := int32(min(n, 1<<30)); r.found = &found }
+
+// Status says how a write will be answered, where the store cannot know.
+func (r *Record) Status(code int) { r.status = int16(code) }
+
+// Record is what the log will hold of the Directory's request.
+func (dir *Directory) Record() *Record { return &dir.record }
+
+// Part is the Directory for one operation of a request that has several: it has
+// a record and an id of its own, by which its commit is known.
+func (dir *Directory) Part(r Request) *Directory {
+	part := *dir
+	part.request, part.record = r, Record{}
+	return &part
+}
 
 // queueRequest writes the SCIM request into the transaction of its effect:
 // afterwards its id proves that the effect was committed.
-func (dir *Directory) queueRequest(b *pgx.Batch, connection uuid.UUID, status int16, notes []scim.Note) {
-	if dir.request.ID == uuid.Nil || connection == uuid.Nil {
+func (dir *Directory) queueRequest(b *pgx.Batch, effect log.Change, status int16, notes []scim.Note) {
+	if dir.request.ID == uuid.Nil || !effect.Connection.Valid {
 		return
 	}
-	var text *string
-	if len(notes) > 0 {
-		s := string(marshal(scim.BoundNotes(notes)))
-		text = &s
+	if dir.record.status != 0 {
+		status = dir.record.status
 	}
+	row := dir.requestRow(status)
+	row.connection, row.subject, row.notes = effect.Connection.UUID, effect.Subject, notes
 	b.Queue(`
-		insert into provisioning_requests (tenant_id, id, connection_id, credential_id, method, path, status, notes)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		dir.tenant, dir.request.ID, connection, uuid.NullUUID{UUID: dir.credential, Valid: dir.credential != uuid.Nil},
-		dir.request.Method, dir.request.Path, status, text)
+		insert into provisioning_requests (tenant_id, id, connection_id, credential_id, method, path, status, notes, subject, query, agent, body, micros)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		row.tenant, row.id, row.connection, optional(row.credential), row.method, row.path, row.status, row.noteText(), row.subject,
+		given(row.query), given(row.agent), given(row.body), row.micros()).
+		Exec(func(pgconn.CommandTag) error { dir.record.written = true; return nil })
 }
+
+// A requestRow is one row of provisioning_requests.
+type requestRow struct {
+	tenant, id, connection, credential, subject uuid.UUID // credential, subject: uuid.Nil for none
+	at                                          time.Time
+	took                                        time.Duration // 0: not measured
+	method, path, query, agent, body            string
+	status                                      int16
+	scimType, detail                            string
+	found                                       *int32
+	notes                                       []scim.Note
+}
+
+// Bounds of what is kept of a request, in bytes. A body is bounded where its
+// secrets are taken out.
+const (
+	longestPath   = 512
+	longestQuery  = 2048
+	longestAgent  = 256
+	longestDetail = 1024
+)
+
+// requestRow is how the Directory's request came.
+func (dir *Directory) requestRow(status int16) requestRow {
+	r := dir.request
+	row := requestRow{
+		tenant: dir.tenant, id: r.ID, connection: dir.connection, credential: dir.credential, at: r.Began,
+		method: keep(r.Method, longestPath), path: keep(r.Path, longestPath), query: keep(r.Query, longestQuery), agent: keep(r.Agent, longestAgent),
+		status: status, found: dir.record.found, notes: dir.record.notes,
+	}
+	if row.at.IsZero() {
+		row.at = time.Now()
+	} else {
+		row.took = time.Since(r.Began)
+	}
+	if dir.record.body != nil {
+		row.body = text(dir.record.body())
+	}
+	return row
+}
+
+func (r requestRow) noteText() *string {
+	if len(r.notes) == 0 {
+		return nil
+	}
+	s := text(string(marshal(scim.BoundNotes(r.notes))))
+	return &s
+}
+
+func (r requestRow) micros() *int64 {
+	if r.took <= 0 {
+		return nil
+	}
+	n := r.took.Microseconds()
+	return &n
+}
+
+// keep is what is kept of a text that a client chose.
+func keep(s string, most int) string {
+	if len(s) > most {
+		for most > 0 && !utf8.RuneStart(s[most]) {
+			most--
+		}
+		s = s[:most] + "…"
+	}
+	return text(s)
+}
+
+// text is s as PostgreSQL takes it: UTF-8 without NUL.
+func text(s string) string {
+	const instead = "\uFFFD"
+	return strings.ReplaceAll(strings.ToValidUTF8(s, instead), "\x00", instead)
+}
+
+// given is s, or null where it is empty.
+func given(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func optional(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
 
 // count reports what lenience ignored or repaired.
 func (dir *Directory) count(notes []scim.Note) {
+	dir.record.notes = notes
 	for _, n := range notes {
 		dir.store.metrics.ignored(n.Quirk)
 	}
+}
+
+// unchanged is count for a write that found everything as it shall be: nothing
+// was committed, so the request is kept like a read.
+func (dir *Directory) unchanged(notes []scim.Note) {
+	dir.record.written = false
+	dir.count(notes)
 }
 
 // resolveTimeout bounds the search for the outcome of an unclear commit.

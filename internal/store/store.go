@@ -37,6 +37,7 @@ type Metrics struct {
 	Retried       func()              // a transaction that was repeated
 	UnknownCommit func(resolved bool) // a commit whose outcome was not known at first
 	Lag           func(time.Duration) // age of the oldest change when it got its number
+	Dropped       func(rows int)      // rows of the provisioning log that there was no place for
 }
 
 func (m Metrics) retried() {
@@ -54,6 +55,12 @@ func (m Metrics) refused(r Reason) {
 func (m Metrics) ignored(quirk string) {
 	if m.Ignored != nil {
 		m.Ignored(quirk)
+	}
+}
+
+func (m Metrics) dropped(rows int) {
+	if m.Dropped != nil {
+		m.Dropped(rows)
 	}
 }
 
@@ -82,6 +89,8 @@ type Store struct {
 	lists       turns
 	wake        chan uuid.UUID // tenants with a change that has no number yet
 	used        usage
+	requests    *requestLog
+	strays      strays
 }
 
 // Open connects to a migrated database as the server's role. It refuses a role
@@ -100,7 +109,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024)}
+	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024), requests: newRequestLog()}
 	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
 		pool.Close()
@@ -109,8 +118,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Close releases the connections.
-func (s *Store) Close() { s.pool.Close() }
+// Close writes what the provisioning log still has in memory, and releases the
+// connections.
+func (s *Store) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if err := s.FlushRequests(ctx); err != nil {
+		s.complain(ctx, "write the provisioning log", err)
+	}
+	s.pool.Close()
+}
 
 func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(c.DatabaseURL)

@@ -220,7 +220,7 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	var d delta
 	d.move(p, r.wanted)
 	d.queue(b, dir.tenant)
-	dir.queueRequest(b, p.connection, 201, notes)
+	dir.queueRequest(b, change, 201, notes)
 	return b
 }
 
@@ -361,7 +361,7 @@ func (dir *Directory) tryUser(ctx context.Context, tx *transaction, e userEdit) 
 	}
 	stored := scim.AppendJSON(nil, dir.UserType(), p.resource)
 	if !p.changed(stored) {
-		dir.count(notes)
+		dir.unchanged(notes)
 		return p.user(p.stored), false, nil
 	}
 	p.version++
@@ -421,7 +421,7 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 	change.Roles = p.effects(r.wanted)
 	log.Queue(b, change)
 	d.queue(b, dir.tenant)
-	dir.queueRequest(b, p.connection, e.status, notes)
+	dir.queueRequest(b, change, e.status, notes)
 }
 
 func queueEmailChange(b *pgx.Batch, tenant uuid.UUID, p *person) {
