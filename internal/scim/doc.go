@@ -17,6 +17,7 @@
 //	RFC 7644 §3.3   create, §3.5.1 replace           decode.go
 //	RFC 7644 §3.4.2.2 filters                        lex.go, filter.go, filter_parse.go, match.go
 //	RFC 7644 §3.5.2 PATCH                            patch*.go, member.go, path.go
+//	RFC 7644 §3.7   bulk requests                    bulk*.go
 //	RFC 7644 §3.9   attributes, excludedAttributes   projection.go
 //	RFC 7644 §3.10  attribute notation               resourcetype.go
 //	RFC 7644 §3.12  errors                           error.go
