@@ -156,6 +156,7 @@ func TestBulkOrder(t *testing.T) {
 		{"as sent", []string{create("a"), create("b", "a"), refer("a")}, "[[0] [1] [2]]"},
 		{"a creation is brought forward, and what it needs", []string{refer("b"), refer("a"), create("a"), create("b", "c"), create("c")}, "[[4] [3] [0] [2] [1]]"},
 		{"a circle comes together", []string{refer("a"), create("a", "b"), refer("d"), create("b", "c"), create("c", "a"), create("d", "d")}, "[[1 3 4] [0] [5] [2]]"},
+		{"and in the order sent", []string{create("a", "c"), create("b", "a"), create("c", "b")}, "[[0 1 2]]"},
 		{"only creations are referred to", []string{refer("not created"), refer("nobody"), create("a", "not created")}, "[[0] [1] [2]]"},
 	} {
 		b, err := ParseBulk([]byte(bulkOf(c.operations...)))
