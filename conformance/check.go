@@ -15,5 +15,8 @@ type Check struct {
 func Checks() []Check {
 	return slices.Concat(
 		schemaChecks,
+		httpChecks,
+		filterChecks,
+		pageChecks,
 	)
 }
