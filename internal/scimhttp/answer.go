@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
@@ -72,15 +73,16 @@ func (r resource) etag() string {
 	return `W/"` + strconv.FormatInt(r.version, 10) + `"`
 }
 
-// append writes the resource as v shows it. When that is everything, the
-// stored bytes are copied and never parsed.
+// append writes the resource as v shows it. When that is everything, and nothing in
+// it refers to another resource, the stored bytes are copied and never parsed.
 func (r resource) append(dst []byte, base string, v view) ([]byte, error) {
 	attributes := r.stored
-	if !v.whole {
+	if !v.whole || bytes.Contains(r.stored, []byte(`"manager":{`)) {
 		tree, err := scim.ParseStored(r.rt, r.stored)
 		if err != nil {
 			return dst, err
 		}
+		referManager(tree, base)
 		attributes = scim.AppendJSON(nil, r.rt, v.projection.Apply(r.rt, tree))
 	}
 	dst = r.appendSchemas(append(dst, '{'))
@@ -98,6 +100,17 @@ func (r resource) append(dst []byte, base string, v view) ([]byte, error) {
 		dst = r.appendMeta(dst, base, v.meta)
 	}
 	return append(dst, '}'), nil
+}
+
+// referManager adds the address of a manager that was given by its id alone (RFC 7643
+// §4.3). What is no id of ours refers to nobody here.
+func referManager(tree scim.Resource, base string) {
+	extension, _ := tree[scim.EnterpriseSchema].(map[string]any)
+	manager, _ := extension["manager"].(map[string]any)
+	id, _ := manager["value"].(string)
+	if _, err := uuid.Parse(id); err == nil && manager["$ref"] == nil {
+		manager["$ref"] = base + "/Users/" + id
+	}
 }
 
 // appendSchemas writes schemas as computed from what is stored: an extension's
@@ -171,13 +184,15 @@ func appendString(dst []byte, s string) []byte {
 	return quoted
 }
 
-// one answers a single resource with its location and version.
+// one answers a single resource with its location and version. What it shows is at
+// that location, which RFC 7643 §3.1 wants to be said in both headers.
 func (c *call) one(status int, r resource, v view) error {
 	body, err := r.append(make([]byte, 0, len(r.stored)+512), c.base(), v)
 	if err != nil {
 		return err
 	}
 	c.answer.Header().Set("Location", r.location(c.base()))
+	c.answer.Header().Set("Content-Location", r.location(c.base()))
 	if etag := r.etag(); etag != "" {
 		c.answer.Header().Set("ETag", etag)
 	}
