@@ -57,7 +57,9 @@ func profile(name string) string {
 
 // serverChecks show rows that take more than a provisioning client: other tenants, time,
 // the database. Each function plays those of one subject.
-var serverChecks = []func(*testing.T, *conforming){}
+var serverChecks = []func(*testing.T, *conforming){
+	vectorRows, groupRows,
+}
 
 func (c *conforming) checks(t *testing.T) {
 	for _, check := range conformance.Checks() {
@@ -81,6 +83,15 @@ func (c *conforming) Row(t *testing.T, rows string, check func(*conformance.Tria
 func (c *conforming) StrictRow(t *testing.T, rows string, check func(*conformance.Trial)) {
 	t.Helper()
 	c.try(t, strings.Fields(rows), "strict", slices.Collect(maps.Keys(actors)), check)
+}
+
+// elsewhere shows rows by another world.
+func (c *conforming) elsewhere(w *world, show func(*conforming)) {
+	there := &conforming{world: w}
+	show(there)
+	for row := range there.covered.Rows() {
+		c.covered.Show(row)
+	}
 }
 
 func (c *conforming) try(t *testing.T, rows []string, profile string, needs []string, check func(*conformance.Trial)) {
