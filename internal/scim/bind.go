@@ -157,7 +157,33 @@ func (b binder) comparison(f *Filter) (*Filter, error) {
 	}
 	bound.literal, bound.Bare = "", false
 	bound.Operand, err = operand(a, bound.Value)
-	return &bound, err
+	return b.primary(&bound), err
+}
+
+// primary reads a comparison of primary with false: where it is not said, it is false
+// (RFC 7643 §2.4).
+func (b binder) primary(f *Filter) *Filter {
+	sub := f.Ref.Sub
+	if sub == nil || sub.Name != "primary" || sub.Type != TypeBoolean || !f.Ref.Attr.Multi || f.Value != false {
+		return f
+	}
+	isTrue := *f
+	isTrue.Op, isTrue.Value, isTrue.Operand = Eq, true, true
+	bracketed := b.parent.Attr != nil
+	switch {
+	case f.Op == Ne && bracketed:
+		return &isTrue
+	case f.Op == Ne:
+		return f
+	}
+	isTrue.Path = Path{Name: sub.Name}
+	not := &Filter{Op: Not, Terms: []*Filter{&isTrue}}
+	if bracketed {
+		return not
+	}
+	whole := f.Ref
+	whole.Sub = nil
+	return &Filter{Op: Has, Path: Path{Name: whole.Attr.Path, Filter: not}, Ref: whole}
 }
 
 // presence turns a comparison with null into the question whether there is a value.

@@ -108,7 +108,9 @@ func TestBindSaysWhatAFilterMeans(t *testing.T) {
 		{`emails[type eq "work" or primary eq true].value pr`, `emails[(type eq "work" or primary eq true) and value pr]`},
 		{`emails[type eq "work"].value eq null`, `not (emails[type eq "work" and value pr])`},
 		{`active eq True`, `active eq true`},
-		{`emails.primary eq "false"`, `emails.primary eq false`},
+		{`emails.primary eq "false"`, `emails[not (primary eq true)]`},
+		{`emails[primary eq false and type pr]`, `emails[not (primary eq true) and type pr]`},
+		{`emails[primary ne false]`, `emails[primary eq true]`},
 		{`externalId eq 701984`, `externalId eq "701984"`},
 		{`externalId eq 1.50`, `externalId eq "1.50"`},
 	} {
@@ -134,7 +136,7 @@ func TestElementFilterOfAPatchPath(t *testing.T) {
 	}{
 		{`emails[type eq "Work"]`, true, false},
 		{`emails[type eq work and primary eq "True"]`, true, false},
-		{`emails[primary eq false]`, false, false},
+		{`emails[primary eq false]`, false, true},
 		{`emails[primary ne true]`, false, true},
 		{`emails[not (primary eq true)]`, false, true},
 		{`emails[value ew "@example.com" or type eq "home"]`, true, true},

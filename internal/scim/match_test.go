@@ -90,7 +90,7 @@ func TestFilterFinds(t *testing.T) {
 		{`active eq "False"`, "bob"},
 		{`active ne true`, "bob"},
 		{`emails.primary eq true`, "ann"},
-		{`emails.primary eq false`, ""},
+		{`emails.primary eq false`, "ann bob"},
 
 		// Several values: any of them, unless brackets say the same one.
 		{`emails.value eq "ann@home.example"`, "ann"},

@@ -136,6 +136,13 @@ func addTerms(element map[string]any, f *Filter) bool {
 		}
 		assign(element, f.Ref.Sub.Name, f.Value)
 		return true
+	case Not: // primary eq false, as it is bound
+		term := f.Terms[0]
+		if term.Op != Eq || term.Value != true || term.Ref.Sub == nil {
+			return false
+		}
+		assign(element, term.Ref.Sub.Name, false)
+		return true
 	case And:
 		for _, term := range f.Terms {
 			if !addTerms(element, term) {
