@@ -216,7 +216,7 @@ func (pass *stalePass) open(tx *transaction) error {
 		}
 	}
 	b = &pgx.Batch{}
-	queueGroups(b, dir.tenant, ids, c.addGroup)
+	queueGroups(b, circle{tenant: dir.tenant, users: ids}, c.addGroup)
 	queueHeld(b, dir.tenant, ids, c.addHeld)
 	return tx.send(b)
 }

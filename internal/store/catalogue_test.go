@@ -181,3 +181,18 @@ func TestAbuse_B09(t *testing.T) {
 		}
 	}
 }
+
+// PostgreSQL is told, for every table of tenants, that one tenant and one
+// connection may have all of it. Otherwise a plan for any tenant reads all of
+// one where the usual tenant is small (TestPlansServeALargeTenantAmongSmallOnes).
+func TestPlansAreMadeForTheLargestTenant(t *testing.T) {
+	owner, _ := storetest.Database(t)
+	conn := dial(t, owner)
+	untold := column[string](t, conn, `
+		select a.attrelid::regclass::text || '.' || a.attname from pg_attribute a
+		where a.attrelid::regclass::text = any($1) and a.attname in ('tenant_id', 'connection_id')
+		and coalesce(a.attoptions, '{}') <> '{n_distinct=1}' order by 1`, tenantTables(t, conn))
+	if len(untold) > 0 {
+		t.Errorf("not told: alter table … alter column … set (n_distinct = 1): %v", untold)
+	}
+}

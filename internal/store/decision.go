@@ -191,7 +191,7 @@ func readFacts(tenant uuid.UUID, ad *admission, snapshot bool, send sender) (*pe
 	nameTenant(b, tenant.String(), everyConnection)
 	b.Queue(`select derivation from tenants where id = $1`, tenant).QueryRow(func(row pgx.Row) error { return row.Scan(&ad.derivation) })
 	b.Queue(`select `+personColumns+` from users u where u.tenant_id = $1 and u.id = $2`, tenant, ad.user).QueryRow(p.scan)
-	queueGroups(b, tenant, []uuid.UUID{ad.user}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
+	queueGroups(b, circle{tenant: tenant, users: []uuid.UUID{ad.user}}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
 	if snapshot {
 		b.Queue(`commit`)
 	}

@@ -68,20 +68,39 @@ func (set *settings) view(p *person) rolemap.Person {
 	return rolemap.Person{ID: p.id.String(), User: p.resource, Active: p.active, Groups: groups}
 }
 
-// queueGroups reads every group that the named users are in, directly or
-// through nesting, into add.
-func queueGroups(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, g rolemap.Group, direct bool)) {
+// Whom a statement names by a list is looked up one by one, in a lateral
+// subquery that the planner cannot take apart (offset 0). Left to itself it
+// prefers to read all of a tenant, or all of a group, where the usual one is
+// small, and the plan is kept for the one that is not.
+
+// A circle is people of a tenant whose groups are read, but for their own place
+// in one of them (uuid.Nil: in none).
+type circle struct {
+	tenant uuid.UUID
+	users  []uuid.UUID
+	but    uuid.UUID
+}
+
+// queueGroups reads every group that the people of the circle are in, directly
+// or through nesting, into add.
+func queueGroups(b *pgx.Batch, of circle, add func(user uuid.UUID, g rolemap.Group, direct bool)) {
 	b.Queue(`
 		with recursive held as (
-			select m.member_user as user_id, m.group_id, true as direct from memberships m
-			where m.tenant_id = $1 and m.member_user = any($2)
+			select named.id as user_id, m.group_id, true as direct
+			from unnest($2::uuid[]) as named(id)
+			cross join lateral (select group_id from memberships where tenant_id = $1 and member_user = named.id and group_id <> $3 offset 0) m
 			union
-			select held.user_id, m.group_id, false from held
-			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
+			select held.user_id, m.group_id, false
+			from held
+			cross join lateral (select group_id from memberships where tenant_id = $1 and member_group = held.group_id offset 0) m
 		)
-		select held.user_id, g.id::text, coalesce(g.external_id, ''), g.display_name, g.connection_id::text, bool_or(held.direct)
-		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
-		group by held.user_id, g.tenant_id, g.id order by g.id`, tenant, users).Query(func(rows pgx.Rows) error {
+		select held.user_id, g.id::text, g.external_id, g.display_name, g.connection_id::text, bool_or(held.direct)
+		from held
+		cross join lateral (
+			select id, coalesce(external_id, '') as external_id, display_name, connection_id from groups
+			where tenant_id = $1 and id = held.group_id and deleted_at is null offset 0) g
+		group by held.user_id, g.id, g.external_id, g.display_name, g.connection_id
+		order by g.id`, of.tenant, of.users, of.but).Query(func(rows pgx.Rows) error {
 		var user uuid.UUID
 		var g rolemap.Group
 		var direct bool
@@ -96,10 +115,12 @@ func queueGroups(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(use
 // queueHeld reads the assignments that the named users hold now into add.
 func queueHeld(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, a assignment)) {
 	b.Queue(`
-		select user_id, role, scope, rule, rule_set, facts
-		from assignments
-		where tenant_id = $1 and user_id = any($2) and until_change is null
-		order by user_id, role, scope, rule`, tenant, users).Query(func(rows pgx.Rows) error {
+		select a.user_id, a.role, a.scope, a.rule, a.rule_set, a.facts
+		from unnest($2::uuid[]) as named(id)
+		cross join lateral (
+			select user_id, role, scope, rule, rule_set, facts from assignments
+			where tenant_id = $1 and user_id = named.id and until_change is null offset 0) a
+		order by a.user_id, a.role, a.scope, a.rule`, tenant, users).Query(func(rows pgx.Rows) error {
 		var user uuid.UUID
 		var a assignment
 		_, err := pgx.ForEachRow(rows, []any{&user, &a.Role, &a.Scope, &a.Rule, &a.RuleSet, &a.Facts}, func() error {
@@ -116,9 +137,13 @@ func queueHeld(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user 
 func queueFacts(b *pgx.Batch, tenant, user uuid.UUID, p *person, nested *bool) {
 	b.Queue(`
 		select array(select g.id::text || chr(31) || coalesce(g.external_id, '') || chr(31) || g.display_name || chr(31) || g.connection_id::text
-				from memberships m join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id and g.deleted_at is null
+				from memberships m
+				cross join lateral (
+					select id, external_id, display_name, connection_id from groups
+					where tenant_id = $1 and id = m.group_id and deleted_at is null offset 0) g
 				where m.tenant_id = $1 and m.member_user = $2 order by g.id),
-			exists (select from memberships m join memberships above on above.tenant_id = m.tenant_id and above.member_group = m.group_id
+			exists (select from memberships m
+				cross join lateral (select from memberships where tenant_id = $1 and member_group = m.group_id offset 0) above
 				where m.tenant_id = $1 and m.member_user = $2),
 			array(select role || chr(31) || scope || chr(31) || rule || chr(31) || rule_set::text || chr(31) || facts from assignments
 				where tenant_id = $1 and user_id = $2 and until_change is null order by role, scope, rule)`, tenant, user).

@@ -50,6 +50,9 @@ type groupChange struct {
 	locked  int // people locked, deleted ones too
 	added   []uuid.UUID
 	removed []uuid.UUID
+
+	one       *person // what a change of one person reads about them
+	oneNested bool    // and whether one of their groups is in others
 }
 
 // A groupEdit is what becomes of a group's own attributes.
@@ -328,11 +331,24 @@ func (c *groupChange) queueMembers(b *pgx.Batch) {
 			select $1, $2, $3, unnest($4::uuid[]) on conflict do nothing`, c.dir.tenant, c.group.Connection, c.group.ID, groups)
 	}
 	users, groups = c.split(c.removed)
-	if len(users) > 0 {
-		b.Queue(`delete from memberships where tenant_id = $1 and group_id = $2 and member_user = any($3)`, c.dir.tenant, c.group.ID, users)
+	c.queueRemove(b, users, `
+		delete from memberships where tenant_id = $1 and group_id = $2 and member_user = `)
+	c.queueRemove(b, groups, `
+		delete from memberships where tenant_id = $1 and group_id = $2 and member_user is null and member_group = `)
+}
+
+// fewRemoved is up to how many members are removed one by one: a list may be
+// looked for in the whole group, however large.
+const fewRemoved = 32
+
+// queueRemove completes the statement for the ids.
+func (c *groupChange) queueRemove(b *pgx.Batch, ids []uuid.UUID, statement string) {
+	if len(ids) > fewRemoved {
+		b.Queue(statement+`any($3)`, c.dir.tenant, c.group.ID, ids)
+		return
 	}
-	if len(groups) > 0 {
-		b.Queue(`delete from memberships where tenant_id = $1 and group_id = $2 and member_user is null and member_group = any($3)`, c.dir.tenant, c.group.ID, groups)
+	for _, id := range ids {
+		b.Queue(statement+`$3`, c.dir.tenant, c.group.ID, id)
 	}
 }
 

@@ -36,6 +36,7 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 	ids := named(c.ops)
 	var held, seen []uuid.UUID
 	nested := false
+	c.one = nil
 	err := c.tx.open(func(b *pgx.Batch) {
 		c.dir.enterCurrent(b)
 		c.queueHold(b, id, &held)
@@ -45,7 +46,6 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 		}
 		if c.direct(ids) {
 			c.queuePeople(b, id, ids)
-			c.queuePlaces(b, id, ids)
 		} else {
 			c.queueNamed(b, id, ids)
 		}
@@ -60,6 +60,9 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 	}
 	if !c.nested {
 		c.above = []rolemap.Group{c.group.asRule()}
+	}
+	if err := c.takeOne(id); err != nil {
+		return err
 	}
 	return c.resolveNamed(id, ids)
 }
@@ -84,20 +87,6 @@ func (c *groupChange) resolveNamed(group uuid.UUID, ids []uuid.UUID) error {
 	maps.Copy(c.living, known)
 	maps.Copy(c.members, members)
 	return err
-}
-
-// queuePlaces reads which of the named people are members.
-func (c *groupChange) queuePlaces(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
-	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
-	b.Queue(`select member_user from memberships where tenant_id = $1 and group_id = $2 and member_user = any($3)`,
-		c.dir.tenant, group, ids).Query(func(rows pgx.Rows) error {
-		var id uuid.UUID
-		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
-			c.members[id] = member{kind: "User"}
-			return nil
-		})
-		return err
-	})
 }
 
 // asRule is the group as rules see it.
@@ -205,25 +194,65 @@ func (c *groupChange) queueAbove(b *pgx.Batch, id uuid.UUID, seen *[]uuid.UUID) 
 }
 
 // queuePeople locks the named people in the order of their ids, then reads
-// what they hold and every group they are in but for their own place in this
-// one, which is what changes.
+// whether they are members and on what their roles depend: every group that they
+// are in but for their own place in this one, which is what changes.
 func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
 	c.people = map[uuid.UUID]*person{}
-	b.Queue(`select `+personColumns+` from users u
-		where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+`
-		order by u.id for no key update`, c.dir.tenant, ids, c.dir.narrowed()).Query(c.collectPeople)
+	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
+	slices.SortFunc(ids, compareIDs)
 	b.Queue(`
-		with recursive held as (
-			select m.member_user as user_id, m.group_id from memberships m
-			where m.tenant_id = $1 and m.member_user = any($2) and m.group_id <> $3
-			union
-			select held.user_id, m.group_id from held
-			join memberships m on m.tenant_id = $1 and m.member_group = held.group_id
-		)
-		select held.user_id, g.id::text, coalesce(g.external_id, ''), g.display_name, g.connection_id::text
-		from held join groups g on g.tenant_id = $1 and g.id = held.group_id and g.deleted_at is null
-		order by g.id`, c.dir.tenant, ids, group).Query(c.collectGroups)
+		select `+personColumns+`
+		from unnest($2::uuid[]) as named(id)
+		cross join lateral (
+			select * from users u where u.tenant_id = $1 and u.id = named.id and `+c.dir.within("u.connection_id", "$3")+`
+			for no key update) u`, c.dir.tenant, ids, c.dir.narrowed()).Query(c.collectPeople)
+	if len(ids) == 1 {
+		c.queueOne(b, ids[0])
+		return
+	}
+	b.Queue(`
+		select named.id from unnest($3::uuid[]) as named(id)
+		cross join lateral (select from memberships where tenant_id = $1 and group_id = $2 and member_user = named.id offset 0) m`,
+		c.dir.tenant, group, ids).Query(func(rows pgx.Rows) error {
+		var id uuid.UUID
+		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
+			c.members[id] = member{kind: "User"}
+			return nil
+		})
+		return err
+	})
+	queueGroups(b, circle{tenant: c.dir.tenant, users: ids, but: group}, c.addGroup)
 	queueHeld(b, c.dir.tenant, ids, c.addHeld)
+}
+
+// queueOne reads about one person in one statement what queuePeople reads about
+// many in three.
+func (c *groupChange) queueOne(b *pgx.Batch, id uuid.UUID) {
+	c.one, c.oneNested = &person{id: id}, false
+	queueFacts(b, c.dir.tenant, id, c.one, &c.oneNested)
+}
+
+// takeOne hands over what queueOne has read. It takes a trip where one of the
+// groups is in others.
+func (c *groupChange) takeOne(group uuid.UUID) error {
+	if c.one == nil || c.people[c.one.id] == nil {
+		return nil
+	}
+	p := c.people[c.one.id]
+	p.held = c.one.held
+	for _, g := range c.one.groups {
+		if g.ID == group.String() {
+			c.members[p.id] = member{kind: "User"}
+		} else if !c.oneNested {
+			p.groups = append(p.groups, g)
+		}
+	}
+	if !c.oneNested {
+		return nil
+	}
+	b := &pgx.Batch{}
+	queueGroups(b, circle{tenant: c.dir.tenant, users: []uuid.UUID{p.id}, but: group}, c.addGroup)
+	return c.tx.send(b)
 }
 
 func (c *groupChange) collectPeople(rows pgx.Rows) error {
@@ -276,13 +305,17 @@ func (c *groupChange) queueNamed(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID)
 		return
 	}
 	b.Queue(`
-		select m.member_user, 'User', true from memberships m where m.tenant_id = $1 and m.group_id = $4 and m.member_user = any($2)
-		union all
-		select m.member_group, 'Group', true from memberships m where m.tenant_id = $1 and m.group_id = $4 and m.member_user is null and m.member_group = any($2)
-		union all
-		select u.id, 'User', false from users u where u.tenant_id = $1 and u.id = any($2) and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
-		union all
-		select g.id, 'Group', false from groups g where g.tenant_id = $1 and g.id = any($2) and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
+		select named.id, found.kind, found.is_member
+		from unnest($2::uuid[]) as named(id)
+		cross join lateral (
+			select 'User' as kind, true as is_member from memberships where tenant_id = $1 and group_id = $4 and member_user = named.id
+			union all
+			select 'Group', true from memberships where tenant_id = $1 and group_id = $4 and member_user is null and member_group = named.id
+			union all
+			select 'User', false from users u where u.tenant_id = $1 and u.id = named.id and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
+			union all
+			select 'Group', false from groups g where g.tenant_id = $1 and g.id = named.id and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null
+			offset 0) found`,
 		c.dir.tenant, ids, c.dir.narrowed(), group).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID
 		var kind string

@@ -81,7 +81,7 @@ func (c *groupChange) readCircle() ([]*person, error) {
 		c.queueDeleteMembers(b)
 	}
 	if len(ids) > 0 {
-		queueGroups(b, c.dir.tenant, ids, c.addGroup)
+		queueGroups(b, circle{tenant: c.dir.tenant, users: ids}, c.addGroup)
 		queueHeld(b, c.dir.tenant, ids, c.addHeld)
 	}
 	if b.Len() == 0 {

@@ -162,7 +162,7 @@ func (dir *Directory) Explain(ctx context.Context, ref string) (Explained, error
 	b := &pgx.Batch{}
 	dir.enter(b)
 	b.Queue(`select `+personColumns+` from users u where u.tenant_id = $1 and u.id = $2`, dir.tenant, u.ID).QueryRow(p.reads(dir.UserType()))
-	queueGroups(b, dir.tenant, []uuid.UUID{u.ID}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
+	queueGroups(b, circle{tenant: dir.tenant, users: []uuid.UUID{u.ID}}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
 	dir.queueSince(b, u, since)
 	if err := dir.store.read(ctx, b); err != nil {
 		return Explained{}, err

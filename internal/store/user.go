@@ -95,7 +95,7 @@ func (dir *Directory) reachUp(ctx context.Context, users []User) error {
 	}
 	b := &pgx.Batch{}
 	dir.enter(b)
-	queueGroups(b, dir.tenant, ids, func(user uuid.UUID, g rolemap.Group, direct bool) {
+	queueGroups(b, circle{tenant: dir.tenant, users: ids}, func(user uuid.UUID, g rolemap.Group, direct bool) {
 		if key, err := uuid.Parse(g.ID); err == nil {
 			at[user].Groups = append(at[user].Groups, GroupRef{ID: key, Display: g.DisplayName, Direct: direct})
 		}
@@ -389,7 +389,7 @@ func (dir *Directory) lockUser(tx *transaction, e userEdit) (*person, error) {
 	if err == nil && nested {
 		p.groups, p.refs = nil, nil
 		b := &pgx.Batch{}
-		queueGroups(b, dir.tenant, []uuid.UUID{e.id}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
+		queueGroups(b, circle{tenant: dir.tenant, users: []uuid.UUID{e.id}}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
 		err = tx.send(b)
 	}
 	p.hold()
@@ -429,11 +429,11 @@ func queueEmailChange(b *pgx.Batch, tenant uuid.UUID, p *person) {
 	if slices.Equal(was, is) {
 		return
 	}
-	if len(was) > 0 {
+	for _, key := range was {
 		b.Queue(`
 			delete from user_values
-			where tenant_id = $1 and connection_id = $2 and attribute = 'emails.value' and value_key = any($3) and user_id = $4`,
-			tenant, p.connection, was, p.id)
+			where tenant_id = $1 and connection_id = $2 and attribute = 'emails.value' and value_key = $3 and user_id = $4`,
+			tenant, p.connection, key, p.id)
 	}
 	if len(is) > 0 {
 		queueEmails(b, tenant, p, is)
