@@ -226,6 +226,7 @@ func matches(header []string, etag string) bool {
 
 // many answers one page of a list (RFC 7644 §3.4.2).
 func many[T any](c *call, page store.Page[T], of func(T) resource, v view) error {
+	c.dir.Record().Found(page.Total)
 	dst := make([]byte, 0, 256+1024*len(page.Items))
 	dst = append(dst, `{"schemas":["`+listSchema+`"],"totalResults":`...)
 	dst = strconv.AppendInt(dst, int64(page.Total), 10)

@@ -19,6 +19,7 @@ type call struct {
 	request *http.Request
 	dir     *store.Directory // nil until authenticated
 	large   bool             // holds a place among the large bodies
+	fault   *scim.Error      // how it was refused; nil: it was not
 }
 
 func (c *call) context() context.Context { return c.request.Context() }
@@ -30,15 +31,12 @@ func (c *call) authenticate() error {
 	if err != nil {
 		return err
 	}
-	dir, err := c.door.store.SCIM(c.context(), c.parameter("tenant"), token, store.Request{
-		ID:     c.door.requestID(c.request),
-		Method: c.request.Method,
-		Path:   c.request.URL.Path,
-	})
+	dir, err := c.door.store.SCIM(c.context(), c.parameter("tenant"), token, c.door.came(c.request))
 	if err != nil {
 		return err
 	}
 	c.dir = dir
+	c.keepQuery()
 	return nil
 }
 

@@ -39,6 +39,7 @@ type Door struct {
 	requestID func(*http.Request) uuid.UUID
 	failed    func(*http.Request) time.Duration
 	refused   func(reason string)
+	now       func() time.Time
 	large     chan struct{} // a place for each large body that is in hand
 }
 
@@ -51,6 +52,7 @@ func New(config Config) *Door {
 		requestID: config.RequestID,
 		failed:    config.Failed,
 		refused:   config.Refused,
+		now:       time.Now,
 		large:     make(chan struct{}, largeBodies),
 	}
 	if d.failed == nil {
@@ -117,9 +119,11 @@ func (d *Door) Routes(r chi.Router) {
 }
 
 // misplaced tells whoever set up a client with an address that lacks the tenant
-// or the version what the address should be. It looks at nothing and needs no
+// or the version what the address should be. It asks nothing and needs no
 // credential: the answer is the same for every tenant, also for one that is not.
-func (d *Door) misplaced(w http.ResponseWriter, _ *http.Request) {
+// Whose token it was is found out later, for that tenant's own log.
+func (d *Door) misplaced(w http.ResponseWriter, r *http.Request) {
+	d.stray(r)
 	answer := refusal{fault: errMisplaced}
 	d.refused(answer.reason())
 	answer.write(w)
@@ -167,16 +171,16 @@ func tidySlashes(next http.Handler) http.Handler {
 	})
 }
 
-// serve guards a handler: first the credential, then the handler, and one
-// translator for whatever comes back.
+// serve guards a handler: first the credential, then the handler, one
+// translator for whatever comes back, and a line of the provisioning log.
 func (d *Door) serve(handle handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c := &call{door: d, answer: w, request: r}
-		err := c.run(handle)
-		if err == nil {
-			return
+		answered := &witness{ResponseWriter: w}
+		c := &call{door: d, answer: answered, request: r}
+		if err := c.run(handle); err != nil {
+			d.refuse(c, err)
 		}
-		d.refuse(c, err)
+		c.record(answered)
 	}
 }
 
@@ -220,5 +224,6 @@ func (d *Door) refuse(c *call, err error) {
 		d.log.ErrorContext(c.context(), "scim request failed", "request", d.requestID(c.request), "error", err)
 	}
 	d.refused(answer.reason())
+	c.fault = answer.fault
 	answer.write(c.answer)
 }

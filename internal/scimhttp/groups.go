@@ -67,6 +67,7 @@ func replaceGroup(c *call, op operation) (outcome, error) {
 		Attributes: func(scim.Resource) (scim.Resource, []scim.Note, error) { return doc.Resource, doc.Notes, nil },
 		Members:    replacement(doc),
 	}
+	c.dir.Record().Status(http.StatusOK)
 	group, _, err := c.dir.UpdateGroup(c.context(), op.id, op.ifMatch, change)
 	if err != nil {
 		return outcome{}, err
@@ -91,6 +92,9 @@ func patchGroup(c *call, op operation) (outcome, error) {
 	patch, err := scim.ParsePatch(op.view.rt, op.body, c.profile())
 	if err != nil {
 		return outcome{}, err
+	}
+	if op.view.named {
+		c.dir.Record().Status(http.StatusOK)
 	}
 	group, _, err := c.dir.UpdateGroup(c.context(), op.id, op.ifMatch, groupChange(op.view.rt, patch))
 	if err != nil {

@@ -50,6 +50,7 @@ func (c *call) body(limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, refuse(http.StatusBadRequest, "the body ended before it was complete")
 	}
+	keepBody(c.dir, body)
 	return body, nil
 }
 

@@ -20,6 +20,7 @@ import (
 // besides how it came. A door fills it while it serves the request; the store
 // writes it with the request's effect, or [Directory.Answered] keeps it.
 type Record struct {
+	query   *string // nil: as the request says
 	body    func() string
 	found   *int32
 	notes   []scim.Note
@@ -30,6 +31,9 @@ type Record struct {
 // Body says how to tell what came. It is asked at most once, and has left
 // secrets out and bounded the text.
 func (r *Record) Body(tell func() string) { r.body = tell }
+
+// Query says what is kept of the query instead of what the request says.
+func (r *Record) Query(text string) { r.query = &text }
 
 // Found says how many resources the answer's list holds in all.
 func (r *Record) Found(n int) { found := int32(min(n, 1<<30)); r.found = &found }
@@ -95,6 +99,9 @@ func (dir *Directory) requestRow(status int16) requestRow {
 		tenant: dir.tenant, id: r.ID, connection: dir.connection, credential: dir.credential, at: r.Began,
 		method: keep(r.Method, longestPath), path: keep(r.Path, longestPath), query: keep(r.Query, longestQuery), agent: keep(r.Agent, longestAgent),
 		status: status, found: dir.record.found, notes: dir.record.notes,
+	}
+	if dir.record.query != nil {
+		row.query = keep(*dir.record.query, longestQuery)
 	}
 	if row.at.IsZero() {
 		row.at = time.Now()

@@ -79,6 +79,9 @@ func (dir *Directory) Answered(status int, scimType, detail string) {
 	if dir.request.ID == uuid.Nil || dir.connection == uuid.Nil || dir.record.written && status < 300 {
 		return
 	}
+	if status == 401 {
+		dir.record.body = nil // of somebody who may be anybody
+	}
 	row := dir.requestRow(int16(status))
 	row.scimType, row.detail = scimType, keep(detail, longestDetail)
 	row.subject = subjectIn(row.path)
