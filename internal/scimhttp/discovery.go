@@ -63,6 +63,9 @@ func readServiceProviderConfig(c *call) error {
 		}},
 		Meta: meta{"ServiceProviderConfig", c.base() + "/ServiceProviderConfig"},
 	}
+	answer.Bulk.Supported = true
+	answer.Bulk.MaxOperations = scim.MaxBulkOperations
+	answer.Bulk.MaxPayloadSize = scim.MaxBulkPayload
 	answer.Filter.Supported = true
 	answer.Filter.MaxResults = store.MaxCount
 	return c.discovered(answer)

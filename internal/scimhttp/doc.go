@@ -9,7 +9,18 @@
 //	/Schemas[/{urn}]             GET
 //	/ResourceTypes[/{name}]      GET
 //	/ServiceProviderConfig       GET
-//	/Bulk, /Me, /.search         501, and said so in /ServiceProviderConfig
+//	/Bulk                        POST
+//	/Me, /.search                501
+//
+// A bulk request (RFC 7644 §3.7) has at most 1,000 operations and 4 MiB. Each
+// operation is what a request of its own would be, in a transaction of its own and
+// with a request id of its own, by which the outcome of its commit is looked up. They
+// are done in their order, but a creation is brought forward where something before
+// it refers to its bulkId. Creations that refer to one another in a circle are done
+// all or not at all; so that none is left half done, those of them that are there
+// already are then deleted again, and a person who was reactivated is deactivated. An
+// operation begins only while at least 8 seconds are left of the request's 30: the
+// others are answered 503, and nothing is said to be done that may not be.
 //
 // All of it stands under /t/{tenant}/scim/v2; an address that lacks the tenant
 // or the version is told so, whoever asks. Doubled and trailing slashes, the

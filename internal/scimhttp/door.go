@@ -93,7 +93,7 @@ func (d *Door) routes() map[string]methods {
 		"/ResourceTypes/{id}":    {http.MethodGet: readResourceType},
 		"/ServiceProviderConfig": {http.MethodGet: readServiceProviderConfig},
 		"/":                      unsupported,
-		"/Bulk":                  {http.MethodPost: notImplemented},
+		"/Bulk":                  {http.MethodPost: bulk},
 		"/Me":                    me,
 		"/.search":               search,
 		"/Users/.search":         search,
@@ -187,15 +187,7 @@ func (d *Door) serve(handle handler) http.HandlerFunc {
 // run authenticates and calls handle. A panic becomes an error like any other.
 func (c *call) run(handle handler) (err error) {
 	defer c.leave()
-	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			panic(p)
-		default:
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer recovered(&err)
 	if err := c.authenticate(); err != nil {
 		return err
 	}
@@ -203,6 +195,17 @@ func (c *call) run(handle handler) (err error) {
 		return err
 	}
 	return handle(c)
+}
+
+// recovered is deferred to make a panic an error like any other.
+func recovered(err *error) {
+	switch p := recover(); p {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(p)
+	default:
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
 }
 
 // refuse answers an error. Whatever the client did wrong is said only to a

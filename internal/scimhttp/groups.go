@@ -52,7 +52,7 @@ func readGroup(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{http.StatusOK, c.group(group)}, nil
+	return outcome{status: http.StatusOK, resource: c.group(group)}, nil
 }
 
 // replaceGroup does PUT /Groups/{id} (RFC 7644 §3.5.1). A body without
@@ -101,7 +101,7 @@ func patchGroup(c *call, op operation) (outcome, error) {
 		return outcome{}, err
 	}
 	if !op.view.named {
-		return outcome{http.StatusNoContent, c.group(group)}, nil
+		return outcome{status: http.StatusNoContent, resource: c.group(group)}, nil
 	}
 	return c.written(http.StatusOK, group, op.view), nil
 }
@@ -128,7 +128,7 @@ func (c *call) written(status int, group store.Group, v view) outcome {
 			group = fresh
 		}
 	}
-	return outcome{status, c.group(group)}
+	return outcome{status: status, resource: c.group(group)}
 }
 
 // deleteGroup does DELETE /Groups/{id} (RFC 7644 §3.6).

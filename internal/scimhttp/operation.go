@@ -20,6 +20,16 @@ type endpoint struct {
 // does the same wherever the operation stands.
 type act func(*call, operation) (outcome, error)
 
+// endpoint finds the endpoint of resources at a path.
+func (c *call) endpoint(path string) (endpoint, bool) {
+	for _, of := range []func(*call) (endpoint, error){users, groups} {
+		if e, err := of(c); err == nil && e.rt.Endpoint == path {
+			return e, true
+		}
+	}
+	return endpoint{}, false
+}
+
 // act is what a method does at an endpoint, or to one of its resources.
 func (e endpoint) act(method string) act {
 	switch method {
@@ -47,6 +57,7 @@ type operation struct {
 type outcome struct {
 	status   int
 	resource resource // as it is now; of a deletion nothing
+	existed  bool     // a creation has brought back who was there
 }
 
 // at makes the handler of a request for one resource of an endpoint, or for a

@@ -35,11 +35,11 @@ func createUser(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	user, _, err := c.dir.CreateUser(c.context(), doc)
+	user, created, err := c.dir.CreateUser(c.context(), doc)
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{http.StatusCreated, c.user(user)}, nil
+	return outcome{status: http.StatusCreated, resource: c.user(user), existed: !created}, nil
 }
 
 // readUser does GET /Users/{id} (RFC 7644 §3.4.1).
@@ -48,7 +48,7 @@ func readUser(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{http.StatusOK, c.user(user)}, nil
+	return outcome{status: http.StatusOK, resource: c.user(user)}, nil
 }
 
 // replaceUser does PUT /Users/{id} (RFC 7644 §3.5.1): what is left out is
@@ -79,7 +79,7 @@ func (c *call) updateUser(op operation, change func(scim.Resource) (scim.Resourc
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{http.StatusOK, c.user(user)}, nil
+	return outcome{status: http.StatusOK, resource: c.user(user)}, nil
 }
 
 // deleteUser does DELETE /Users/{id} (RFC 7644 §3.6).
