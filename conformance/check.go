@@ -18,5 +18,6 @@ func Checks() []Check {
 		httpChecks,
 		filterChecks,
 		pageChecks,
+		clientChecks,
 	)
 }
