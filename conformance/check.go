@@ -19,5 +19,6 @@ func Checks() []Check {
 		filterChecks,
 		pageChecks,
 		clientChecks,
+		injectionChecks,
 	)
 }
