@@ -1,6 +1,9 @@
 package scim
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Type is an attribute's data type (RFC 7643 §2.3).
 type Type uint8
@@ -56,9 +59,17 @@ type Attribute struct {
 	References  []string     // resource types that a reference may name
 	Sub         []*Attribute // of a complex attribute, in schema order
 	Hidden      bool         // known, but left out of discovery
+	Declared    bool         // by a tenant: its type is held to on every connection
 
-	text   textRule
-	byName map[string]*Attribute
+	text    textRule
+	partial bool // a sub-attribute is not returned by default
+	byName  map[string]*Attribute
+}
+
+// index prepares what is looked up. The sub-attributes are complete.
+func (a *Attribute) index() {
+	a.byName = index(a.Sub)
+	a.partial = slices.ContainsFunc(a.Sub, func(sub *Attribute) bool { return sub.Returned == ReturnedRequest })
 }
 
 // SubAttribute returns the sub-attribute called name, in any letter case, or

@@ -236,7 +236,7 @@ func (b binder) comparable(ref Ref, op Op) (Ref, error) {
 		}
 		return ref, nil
 	}
-	if ref.Attr.secret() || ref.Last().secret() || !b.patch && uncompared[ref.Last().Path] {
+	if ref.Attr.secret() || ref.Last().secret() || !b.patch && !ref.Attr.Declared && uncompared[ref.Last().Path] {
 		return Ref{}, BadFilter("%s cannot be filtered by", ref.Last().Path)
 	}
 	if op == Pr || ref.Last().Type != TypeComplex {

@@ -73,16 +73,13 @@ func (d *decoder) topLevel(a *Attribute, v any) error {
 	switch {
 	case a.Name == "schemas":
 		return d.schemas(v)
-	case a.Name == "members":
+	case a.Name == "members" && !a.Declared:
 		return d.members(a, v)
-	case a.Mutability == ReadOnly:
-		d.readOnly(a, v)
-		return nil
-	case a.Mutability == WriteOnly: // password: nobody signs in with one here
+	case a.Mutability == WriteOnly && !a.Declared: // password: nobody signs in with one here
 		d.note("Q50", a.Path, "discarded: never stored, never checked")
 		return nil
 	}
-	value, err := d.attribute(a, v)
+	value, err := d.given(a, v)
 	if err != nil {
 		return err
 	}
@@ -133,7 +130,7 @@ func (d *decoder) extension(ext *Schema, v any) error {
 			continue
 		}
 		d.spelling(a, f.name)
-		value, err := d.attribute(a, f.value)
+		value, err := d.given(a, f.value)
 		if err != nil {
 			return err
 		}
@@ -148,10 +145,10 @@ func (d *decoder) extension(ext *Schema, v any) error {
 // "urn:…:User:department", as clients write them in a PATCH without path (Q73).
 func (d *decoder) flat(f field) error {
 	ref, err := d.rt.Resolve(f.name)
-	if err != nil || ref.Alias || ref.Whole || ref.Last().Mutability != ReadWrite {
+	if err != nil || ref.Alias || ref.Whole || ref.Last().Mutability == ReadOnly || ref.Last().secret() {
 		return d.unknown(f.name)
 	}
-	if ref.Sub != nil && ref.Attr.Multi || ref.Attr.Name == "members" {
+	if ref.Sub != nil && ref.Attr.Multi || ref.Attr.secret() || ref.Attr.Name == "members" && !ref.Attr.Declared {
 		return d.unknown(f.name)
 	}
 	d.note("Q73", f.name, "a path as a name read as the attribute it means")
@@ -237,29 +234,41 @@ func memberOf(e map[string]any) Member {
 	return m
 }
 
-// requireAll refuses a resource that lacks a required attribute (RFC 7643 §7).
-// An extension's attributes are required only where the extension is there.
+// requireAll refuses a resource that lacks a required attribute (RFC 7643 §7) or
+// extension (§6). What an extension or a complex value requires is required
+// only where that is there.
 func requireAll(rt *ResourceType, r Resource) error {
-	if err := requireOf(rt.Core, r); err != nil {
+	if err := requireOf(rt.Core.Attributes, r); err != nil {
 		return err
 	}
 	for _, ext := range rt.Extensions {
-		if container, ok := r[ext.ID].(map[string]any); ok {
-			if err := requireOf(ext, container); err != nil {
+		container, there := r[ext.ID].(map[string]any)
+		switch {
+		case there:
+			if err := requireOf(ext.Attributes, container); err != nil {
 				return err
 			}
+		case rt.Requires(ext):
+			return BadValue("%s is required", ext.ID)
 		}
 	}
 	return nil
 }
 
-func requireOf(s *Schema, values map[string]any) error {
-	for _, a := range s.Attributes {
-		if !a.Required {
-			continue
-		}
-		if v := values[a.Name]; v == nil || v == "" {
+func requireOf(attributes []*Attribute, values map[string]any) (err error) {
+	for _, a := range attributes {
+		v := values[a.Name]
+		if a.Required && (v == nil || v == "") {
 			return BadValue("%s is required", a.Path)
+		}
+		if a.Declared && len(a.Sub) > 0 {
+			anyElement(v, func(e any) bool {
+				err = requireOf(a.Sub, e.(map[string]any))
+				return err != nil
+			})
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

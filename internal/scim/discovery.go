@@ -16,12 +16,12 @@ const (
 func ResourceTypes() []*ResourceType { return []*ResourceType{UserType(), GroupType()} }
 
 // AllSchemas returns what /Schemas lists: each schema that a resource type names,
-// once.
+// once, be it one type's core schema and another one's extension.
 func AllSchemas(types []*ResourceType) []*Schema {
 	var all []*Schema
 	for _, rt := range types {
 		for _, s := range append([]*Schema{rt.Core}, rt.Extensions...) {
-			if !slices.Contains(all, s) {
+			if !slices.ContainsFunc(all, func(listed *Schema) bool { return listed.ID == s.ID }) {
 				all = append(all, s)
 			}
 		}
@@ -93,7 +93,7 @@ func (s *Schema) Discovery(base string) []byte {
 func (rt *ResourceType) Discovery(base string) []byte {
 	var extensions []schemaExtensionJSON
 	for _, ext := range rt.Extensions {
-		extensions = append(extensions, schemaExtensionJSON{Schema: ext.ID})
+		extensions = append(extensions, schemaExtensionJSON{Schema: ext.ID, Required: rt.Requires(ext)})
 	}
 	return encode(resourceTypeJSON{
 		Schemas:          []string{resourceTypeSchema},

@@ -14,7 +14,9 @@
 //	RFC 7643 §4     User, Group, enterprise User     schema.go (with errata)
 //	RFC 7643 §6     resource types                   resourcetype.go, discovery.go
 //	RFC 7643 §7     schemas, characteristics         attribute.go, schema.go, discovery.go
-//	RFC 7644 §3.3   create, §3.5.1 replace           decode.go
+//	                uniqueness, returned on request  unique.go, specified.go
+//	what tenants declare of both                     declaration.go, definition.go, typedocument.go, tenant.go
+//	RFC 7644 §3.3   create, §3.5.1 replace           decode.go, replace.go
 //	RFC 7644 §3.4.2.2 filters                        lex.go, filter.go, filter_parse.go, match.go
 //	RFC 7644 §3.5.2 PATCH                            patch*.go, member.go, path.go
 //	RFC 7644 §3.7   bulk requests                    bulk*.go

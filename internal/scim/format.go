@@ -20,20 +20,37 @@ func (a *Attribute) checkFormat(s string) error {
 	if s == "" || a.fits(s) {
 		return nil
 	}
+	return badFormat(a, s)
+}
+
+func badFormat(a *Attribute, s string) *Error {
 	return BadValue("%s: %q is not a valid value of its type", a.Path, clip(s))
 }
 
-func (a *Attribute) fits(s string) bool {
+// isTyped reports whether s is of a's type (RFC 7643 §2.3).
+func (a *Attribute) isTyped(s string) bool {
 	switch a.Type {
 	case TypeDateTime:
 		_, ok := parseDateTime(s)
 		return ok
 	case TypeBinary:
-		return isBase64(s) && (a.Path != "x509Certificates.value" || isCertificate(s))
+		return isBase64(s)
 	case TypeReference:
 		return isURI(s)
 	}
+	return true
+}
+
+func (a *Attribute) fits(s string) bool {
+	if !a.isTyped(s) {
+		return false
+	}
+	if a.Declared {
+		return len(a.Canonical) == 0 || a.canonicalValue(s) != ""
+	}
 	switch a.Path {
+	case "x509Certificates.value":
+		return isCertificate(s)
 	case "locale", "preferredLanguage":
 		_, _, err := language.ParseAcceptLanguage(s)
 		return err == nil
@@ -49,12 +66,13 @@ func (a *Attribute) fits(s string) bool {
 // has one: canonical values (§2.4), the domain of e-mail addresses and names of instant
 // messengers (§4.1.2).
 func (a *Attribute) canonical(s string) string {
-	switch a.Path {
-	case "emails.value":
+	switch path := a.Path; {
+	case a.Declared:
+	case path == "emails.value":
 		if at := strings.LastIndexByte(s, '@'); at >= 0 {
 			return s[:at] + strings.ToLower(s[at:])
 		}
-	case "ims.value":
+	case path == "ims.value":
 		return strings.ToLower(strings.Join(strings.Fields(s), ""))
 	}
 	return cmp.Or(a.canonicalValue(s), s)

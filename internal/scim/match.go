@@ -229,6 +229,9 @@ func valueOf(ref Ref, rt *ResourceType, r Resource, c Common) any {
 		}
 		return container[ref.Attr.Name]
 	}
+	if ref.Attr.Declared {
+		return r[ref.Attr.Name]
+	}
 	switch ref.Attr.Path {
 	case "id":
 		return c.ID

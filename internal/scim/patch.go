@@ -71,7 +71,7 @@ func (p Patch) Apply(rt *ResourceType, r Resource) (Resource, []Note, error) {
 	if rt.Name != p.resourceType {
 		return nil, nil, BadSyntax("a patch of a %s cannot change a %s", p.resourceType, rt.Name)
 	}
-	c := newChange(p, r)
+	c := newChange(rt, p, r)
 	for _, op := range p.operations {
 		if err := c.apply(op); err != nil {
 			return nil, nil, atOperation(op.index, err)
@@ -79,6 +79,11 @@ func (p Patch) Apply(rt *ResourceType, r Resource) (Resource, []Note, error) {
 	}
 	if err := bounded(c.resource); err != nil {
 		return nil, nil, err
+	}
+	if rt.declares {
+		if err := requireAll(rt, c.resource); err != nil {
+			return nil, nil, err
+		}
 	}
 	return c.resource, c.notes.all(), nil
 }

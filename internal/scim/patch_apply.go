@@ -6,14 +6,15 @@ import "maps"
 // are never modified, only replaced: what an operation touches is copied, the
 // rest stays shared with the resource it came from.
 type change struct {
+	rt       *ResourceType
 	profile  Profile
 	resource Resource
 	notes    noteList
 	compared int // bytes of text so far
 }
 
-func newChange(p Patch, r Resource) *change {
-	c := &change{profile: p.profile, resource: maps.Clone(r), notes: p.notes.clone()}
+func newChange(rt *ResourceType, p Patch, r Resource) *change {
+	c := &change{rt: rt, profile: p.profile, resource: maps.Clone(r), notes: p.notes.clone()}
 	if c.resource == nil {
 		c.resource = make(Resource)
 	}
@@ -68,6 +69,18 @@ func (op operation) permits(a *Attribute, old, now any) error {
 		return BadValue("%s is required and needs a value", a.Path)
 	case old != nil && a.Mutability == Immutable && !equalValue(old, now):
 		return Mutability("%s is immutable and has a value", a.Path)
+	case now == nil && !a.Multi && a.Declared:
+		return op.permitsLoss(a, old)
+	}
+	return nil
+}
+
+// permitsLoss refuses to take an immutable sub-attribute away with what holds it.
+func (op operation) permitsLoss(a *Attribute, old any) error {
+	for _, sub := range a.Sub {
+		if v := subValue(old, sub); v != nil && sub.Mutability == Immutable {
+			return Mutability("%s is immutable and has a value", sub.Path)
+		}
 	}
 	return nil
 }
@@ -145,6 +158,9 @@ func (c *change) removeExtension(op operation) error {
 		if err := op.permits(a, old[a.Name], nil); err != nil {
 			return err
 		}
+	}
+	if c.rt.Requires(op.ref.Extension) {
+		return Mutability("%s is required and cannot be removed", op.ref.Extension.ID)
 	}
 	delete(c.resource, op.ref.Extension.ID)
 	return nil

@@ -177,12 +177,25 @@ func (r *patchReader) operate(kind opKind, t target, raw jsontext.Value) error {
 	case t.is("password"):
 		r.note("Q50", "password", "discarded: people sign in at their identity provider")
 		return nil
+	case t.ref.Attr.secret() || t.attribute().secret():
+		return r.secret(kind, t, raw)
 	case kind == opRemove:
 		return r.removal(t, raw)
 	case raw == nil:
 		return BadValue("%s of %s needs a value", kind, clip(t.path))
 	}
 	return r.assignment(kind, t, raw)
+}
+
+// secret holds a value that nobody may read to its type, and discards it.
+func (r *patchReader) secret(kind opKind, t target, raw jsontext.Value) error {
+	if kind != opRemove && !isNull(raw) {
+		if _, err := r.value(kind, t, raw); err != nil {
+			return err
+		}
+	}
+	r.discard(t.attribute())
+	return nil
 }
 
 // removal understands a remove. Its value, to which the RFC gives no meaning,

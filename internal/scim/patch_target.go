@@ -58,9 +58,10 @@ func (t target) attribute() *Attribute {
 // selective reports whether t is less than the whole attribute.
 func (t target) selective() bool { return t.filter != nil || t.sub != nil }
 
-// is reports whether t is the core or common attribute of that name.
+// is reports whether t is the attribute of that name that users, groups or all
+// resources have.
 func (t target) is(name string) bool {
-	return t.ref.Extension == nil && t.ref.Attr != nil && t.ref.Attr.Name == name
+	return t.ref.Extension == nil && t.ref.Attr != nil && t.ref.Attr.Name == name && !t.ref.Attr.Declared
 }
 
 func (t target) readOnly() bool {

@@ -13,6 +13,8 @@ type Projection struct {
 	named    map[*Attribute]bool // attributes and sub-attributes
 	partly   map[*Attribute]bool // complex attributes of which a sub-attribute is named
 	extended map[*Schema]bool    // extensions named as a whole
+
+	specified Specified // shown unless names are given or exclude it
 }
 
 // maxProjection bounds each of the two parameters, in bytes.
@@ -83,6 +85,13 @@ func (p Projection) add(ref Ref) {
 	}
 }
 
+// Specifying returns p for the answer to a write, which also shows what the write
+// specified.
+func (p Projection) Specifying(s Specified) Projection {
+	p.specified = s
+	return p
+}
+
 // All reports whether p shows all that is returned by default.
 func (p Projection) All() bool { return p.rt == nil }
 
@@ -143,7 +152,10 @@ func (p Projection) shows(ext *Schema, a *Attribute) bool {
 	case ReturnedNever:
 		return false
 	case ReturnedRequest:
-		return p.only && (named || p.partly[a])
+		if !p.only {
+			return p.specified[a] && !named
+		}
+		return named || p.partly[a]
 	}
 	if p.only {
 		return named || p.partly[a] || a.Name == "schemas"
@@ -159,7 +171,7 @@ func (p Projection) showsSub(ext *Schema, a, sub *Attribute) bool {
 	case ReturnedNever:
 		return false
 	case ReturnedRequest:
-		return p.only && named
+		return named == p.only && (named || p.specified[sub])
 	}
 	if p.only {
 		return named || p.named[a] || p.extended[ext]
@@ -169,7 +181,7 @@ func (p Projection) showsSub(ext *Schema, a, sub *Attribute) bool {
 
 // pickSub returns what is shown of a value of a, nil if nothing.
 func (p Projection) pickSub(ext *Schema, a *Attribute, v any) any {
-	if !p.partly[a] {
+	if !p.partly[a] && !a.partial {
 		return v
 	}
 	switch v := v.(type) {

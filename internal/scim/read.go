@@ -26,6 +26,26 @@ func (r *reader) note(quirk, path, reason string) {
 	}
 }
 
+// given reads the value of an attribute that a resource is created with or
+// replaced by; nil where it is not kept. What only the server sets is ignored
+// (RFC 7643 §7). What nobody may read is held to its type and then discarded.
+func (r *reader) given(a *Attribute, v any) (any, error) {
+	if a.Mutability == ReadOnly {
+		r.readOnly(a, v)
+		return nil, nil
+	}
+	value, err := r.attribute(a, v)
+	if err != nil || value == nil || !a.secret() {
+		return value, err
+	}
+	r.discard(a)
+	return nil, nil
+}
+
+func (r *reader) discard(a *Attribute) {
+	r.note("Q50", a.Path, "discarded: nobody could read it")
+}
+
 // attribute reads the whole value of a: every element if a is multi-valued.
 // nil means unassigned, which null, [] and an empty object all are
 // (RFC 7643 §2.5).
@@ -156,11 +176,7 @@ func (r *reader) subAttributes(a *Attribute, fields object) (any, error) {
 			continue
 		}
 		r.spelling(sub, f.name)
-		if sub.Mutability == ReadOnly {
-			r.readOnly(sub, f.value)
-			continue
-		}
-		v, err := r.attribute(sub, f.value)
+		v, err := r.given(sub, f.value)
 		if err != nil {
 			return nil, err
 		}
@@ -270,8 +286,11 @@ func (r *reader) text(a *Attribute, v any) (any, error) {
 	if err := a.check(s); err != nil {
 		return nil, err
 	}
-	if !r.lenient() {
+	switch {
+	case !r.lenient():
 		return a.canonical(s), a.checkFormat(s)
+	case a.Declared && !a.isTyped(s):
+		return nil, badFormat(a, s)
 	}
 	return v, nil
 }
@@ -300,7 +319,7 @@ func (r *reader) onePrimary(a *Attribute, elements []any) ([]any, error) {
 // unpackRole reads a role that Entra sent as JSON within a string (Q83).
 func (r *reader) unpackRole(a *Attribute, role map[string]any) {
 	text, _ := role["value"].(string)
-	if a.Path != "roles" || !r.lenient() || !strings.HasPrefix(text, "{") {
+	if a.Path != "roles" || a.Declared || !r.lenient() || !strings.HasPrefix(text, "{") {
 		return
 	}
 	parsed, err := parseJSON([]byte(text), maxNames, maxValues)

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -16,7 +17,40 @@ type ResourceType struct {
 	Description string
 	Endpoint    string // relative to the tenant's base URL: "/Users"
 	Core        *Schema
-	Extensions  []*Schema // all optional
+	Extensions  []*Schema
+
+	required  []*Schema   // extensions that every resource has
+	requested []requested // what is returned on request only
+	declares  bool        // a tenant has declared one of the schemas
+	guarded   bool        // something is stored that a replacement must not change
+}
+
+// Requires reports whether every resource has the extension.
+func (rt *ResourceType) Requires(extension *Schema) bool {
+	return slices.Contains(rt.required, extension)
+}
+
+// ReturnsAll reports whether everything that is stored of a resource is returned
+// by default (RFC 7643 §7, returned). What is never returned is never stored.
+func (rt *ResourceType) ReturnsAll() bool { return len(rt.requested) == 0 }
+
+// index prepares what is looked up. The schemas are complete.
+func (rt *ResourceType) index() {
+	rt.indexSchema(nil, rt.Core)
+	for _, ext := range rt.Extensions {
+		rt.indexSchema(ext, ext)
+	}
+}
+
+func (rt *ResourceType) indexSchema(extension, s *Schema) {
+	for _, l := range s.leaves(func(a *Attribute) bool { return a.Declared }) {
+		a := l.last()
+		rt.declares = true
+		rt.guarded = rt.guarded || a.Mutability == Immutable || a.Mutability == ReadOnly
+		if a.Returned == ReturnedRequest {
+			rt.requested = append(rt.requested, requested{extension, l})
+		}
+	}
 }
 
 var (

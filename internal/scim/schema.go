@@ -23,6 +23,7 @@ type Schema struct {
 	Attributes  []*Attribute // in the order in which resources show them
 
 	byName map[string]*Attribute
+	unique []leaf // what a tenant has declared unique
 }
 
 // Attribute returns the attribute called name, in any letter case, or nil.
@@ -39,7 +40,7 @@ var common = sync.OnceValue(func() *Schema {
 		}
 	}
 	s.correct()
-	s.byName = index(s.Attributes)
+	s.index()
 	return s
 })
 
@@ -57,8 +58,14 @@ func newSchema(stock elimity.Schema, extension bool) *Schema {
 		s.Attributes = append(s.Attributes, newAttribute(prefix, c))
 	}
 	s.correct()
-	s.byName = index(s.Attributes)
+	s.index()
 	return s
+}
+
+// index prepares what is looked up. The attributes are complete.
+func (s *Schema) index() {
+	s.byName = index(s.Attributes)
+	s.unique = s.leaves(func(a *Attribute) bool { return a.Declared && a.Uniqueness != UniqueNone })
 }
 
 func externalID() elimity.CoreAttribute {
@@ -86,7 +93,7 @@ func newAttribute(prefix string, c elimity.CoreAttribute) *Attribute {
 	for _, sub := range c.SubAttributes() {
 		a.Sub = append(a.Sub, newAttribute(a.Path+".", sub))
 	}
-	a.byName = index(a.Sub)
+	a.index()
 	return a
 }
 
