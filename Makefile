@@ -36,9 +36,9 @@ lint: ## formatting, vet, staticcheck, tidy modules, import policy
 	$(GO) mod tidy -diff
 	$(GO) test ./internal
 
-bench: ## speed, beside raw PostgreSQL in the same run, fsync on (ONLY=create for one scenario)
+bench: ## speed, beside raw PostgreSQL in the same run, fsync on (ONLY=create; ONLY="first sync"; PEOPLE=1000000)
 	@scripts/setup postgres
-	$(GO) run ./internal/bench -only "$(ONLY)"
+	$(GO) run ./internal/bench -only "$(ONLY)" -people $(or $(PEOPLE),5000)
 
 soak: ## the concurrent tests, over and over (FOR=10 times)
 	@scripts/setup postgres cc

@@ -4,49 +4,85 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
 )
 
 // people creates n users over HTTP and answers their ids. Their names go on
 // from where the world's numbers stand.
 func (w *world) people(ctx context.Context, n int) ([]string, []int64, error) {
 	ids, numbers := make([]string, n), make([]int64, n)
+	err := w.each(ctx, "people", n, func(c *client, i int) (err error) {
+		numbers[i] = w.next.Add(1)
+		ids[i], err = w.createOne(c, "/t/bench/scim/v2/Users", body(numbers[i]))
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return ids, numbers, w.settle(ctx)
+}
+
+// creators is how many clients prepare what is measured; a directory's first
+// sync has as many.
+const creators = 8
+
+// shown is from how many requests on the progress is shown.
+const shown = 50_000
+
+func toTerminal(file *os.File) bool {
+	stat, err := file.Stat()
+	return err == nil && stat.Mode()&os.ModeCharDevice != 0
+}
+
+// each does n things, numbered from 0, from eight clients.
+func (w *world) each(ctx context.Context, what string, n int, do func(c *client, i int) error) error {
+	bar := progressbar.NewOptions(n, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionSetVisibility(n >= shown && toTerminal(os.Stderr)), progressbar.OptionShowCount(), progressbar.OptionThrottle(time.Second), progressbar.OptionClearOnFinish())
+	defer bar.Close()
 	var next atomic.Int64
 	errs := make(chan error, creators)
 	var wg sync.WaitGroup
 	for range creators {
 		wg.Go(func() {
 			c, err := w.scim()
-			for i := next.Add(1) - 1; err == nil && i < int64(n) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				numbers[i] = w.next.Add(1)
-				ids[i], err = w.createOne(c, "/t/bench/scim/v2/Users", body(numbers[i]))
+			for i := next.Add(1) - 1; err == nil && i < int64(n); i = next.Add(1) - 1 {
+				if err = ctx.Err(); err == nil {
+					err = do(c, int(i))
+				}
+				bar.Add(1)
 			}
-			if err != nil {
-				errs <- err
-			}
+			errs <- err
 		})
 	}
 	wg.Wait()
 	close(errs)
-	if err := <-errs; err != nil {
-		return nil, nil, err
+	for err := range errs {
+		if err != nil {
+			return err
+		}
 	}
-	return ids, numbers, w.settle(ctx)
+	return nil
 }
 
-const creators = 8
-
-// warm makes the database one that has been in use: tables that are not empty,
-// statistics, and log files to write into.
-func (w *world) warm(ctx context.Context) error {
-	if _, _, err := w.people(ctx, crowd); err != nil {
+// warm makes the database one that has been in use: a tenant with people, of
+// any number, statistics, and log files to write into.
+func (w *world) warm(ctx context.Context, people int) error {
+	err := w.each(ctx, "people", people, func(c *client, _ int) error {
+		_, err := w.createOne(c, "/t/bench/scim/v2/Users", body(w.next.Add(1)))
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if _, err := w.group(ctx, crowd); err != nil {
 		return err
 	}
-	_, err := w.cluster.Psql(ctx, database, "checkpoint")
+	_, err = w.cluster.Psql(ctx, database, "checkpoint")
 	return err
 }
 
