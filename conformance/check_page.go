@@ -20,6 +20,16 @@ var pageChecks = []Check{
 			}
 		}
 	}},
+	{Name: "pages/hundred", Rows: []string{"O05", "AA06"}, Run: func(t *Trial) {
+		users := people(t, 101)
+		t.Check(len(t.page("GET /Users?count=100").Resources) == 100, "count=100 gives fewer")
+		t.Check(len(t.page("GET /Users").Resources) >= 100, "the usual page holds fewer than 100")
+		most := t.page("GET /Users?count=1000000")
+		t.Check(most.ItemsPerPage == len(most.Resources) && most.TotalResults == len(users), "count=1000000: %d of %d, itemsPerPage %d", len(most.Resources), most.TotalResults, most.ItemsPerPage)
+		var config struct{ Filter struct{ MaxResults int } }
+		t.Decode(t.Send("GET /ServiceProviderConfig"), &config)
+		t.Check(0 < most.ItemsPerPage && most.ItemsPerPage <= config.Filter.MaxResults, "a page of %d, filter.maxResults is %d", most.ItemsPerPage, config.Filter.MaxResults)
+	}},
 }
 
 // people makes n users and returns their ids.
