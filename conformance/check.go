@@ -20,5 +20,6 @@ func Checks() []Check {
 		pageChecks,
 		clientChecks,
 		injectionChecks,
+		interopChecks,
 	)
 }
