@@ -40,10 +40,10 @@ func (c *Coverage) Summary(list string, rows []Row) string {
 	}
 	covered := len(rows) - len(diverging) - len(left)
 	return fmt.Sprintf("%s: %d of %d rows covered; met otherwise: %s; not covered: %s",
-		list, covered, len(rows), names(diverging), names(left))
+		list, covered, len(rows), listed(diverging), listed(left))
 }
 
-func names(rows []string) string {
+func listed(rows []string) string {
 	if len(rows) == 0 {
 		return "none"
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/muster-id/muster/conformance"
@@ -101,9 +102,11 @@ func (c *conforming) elsewhere(w *world, show func(*conforming)) {
 
 func (c *conforming) try(t *testing.T, rows []string, profile string, needs []string, check func(*conformance.Trial)) {
 	t.Helper()
-	err := conformance.Try(t.Context(), func() conformance.Provider { return c.provider(t, profile, needs) }, check)
+	shown := sync.OnceValue(func() error {
+		return conformance.Try(t.Context(), func() conformance.Provider { return c.provider(t, profile, needs) }, check)
+	})
 	for _, row := range rows {
-		t.Run(row, func(t *testing.T) { c.note(t, row, err) })
+		t.Run(row, func(t *testing.T) { c.note(t, row, shown()) })
 	}
 }
 
