@@ -149,6 +149,7 @@ func (h *house) openStore(ctx context.Context, s settings, address string, log *
 	}
 	h.store, err = store.Open(ctx, store.Config{
 		DatabaseURL: address, Key: key, PoolSize: s.PoolSize, Log: log, Local: s.Local, Metrics: metrics.Store(),
+		KeepRequests: time.Duration(s.RequestDays) * 24 * time.Hour, RequestBytes: int64(s.RequestMB) << 20,
 	})
 	if err != nil {
 		return err

@@ -36,6 +36,8 @@ type settings struct {
 	TrustedProxies    string `env:"TRUSTED_PROXIES" yaml:"trusted_proxies" flag:"trusted-proxies" usage:"networks of the load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,fd00::/8"`
 	SignInsPerSecond  int    `env:"SIGN_INS_PER_SECOND" yaml:"sign_ins_per_second" flag:"sign-ins-per-second" usage:"sign-ins that one address may begin; five times as many at once"`
 	FailuresPerSecond int    `env:"FAILURES_PER_SECOND" yaml:"failures_per_second" flag:"failures-per-second" usage:"credentials that do not hold which one address may bring; ten times as many at once"`
+	RequestDays       int    `env:"REQUEST_DAYS" yaml:"request_days" flag:"request-days" usage:"how many days the provisioning log keeps a SCIM request"`
+	RequestMB         int    `env:"REQUEST_MB" yaml:"request_mb" flag:"request-mb" usage:"how much of it is kept of one tenant, in MiB; the oldest goes first"`
 }
 
 // Addresses that hold unless others are given: on loopback, so that a server is
@@ -46,7 +48,7 @@ const (
 )
 
 func defaultSettings() settings {
-	return settings{DataDir: defaultDataDir("muster"), Listen: defaultListen, MetricsListen: defaultMetrics, LogLevel: "info", SignInsPerSecond: 20, FailuresPerSecond: 10}
+	return settings{DataDir: defaultDataDir("muster"), Listen: defaultListen, MetricsListen: defaultMetrics, LogLevel: "info", SignInsPerSecond: 20, FailuresPerSecond: 10, RequestDays: 30, RequestMB: 1024}
 }
 
 // fields calls do for every setting.
@@ -163,6 +165,9 @@ func (s *settings) check(origins map[string]string) error {
 	}
 	if s.SignInsPerSecond < 0 || s.FailuresPerSecond < 0 {
 		return usagef("sign-ins and failures per second: a limit is not below zero")
+	}
+	if s.RequestDays < 1 || s.RequestMB < 1 {
+		return usagef("request days and MiB: the provisioning log keeps at least one of either")
 	}
 	for field, text := range map[string]string{"DatabaseURL": s.DatabaseURL, "MigrationURL": s.MigrationURL} {
 		if strings.HasPrefix(origins[field], "--") && holdsPassword(text) {

@@ -24,6 +24,7 @@ type Metrics struct {
 	retried  prometheus.Counter
 	unknown  *prometheus.CounterVec
 	lag      prometheus.Gauge
+	dropped  prometheus.Counter
 }
 
 // NewMetrics returns metrics at zero.
@@ -59,8 +60,12 @@ func NewMetrics() *Metrics {
 			Name: "muster_sequencer_lag_seconds",
 			Help: "Age of the oldest change of the last pass when it got its number.",
 		}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "muster_provisioning_rows_dropped_total",
+			Help: "Requests that the provisioning log had no place for: reads and refusals.",
+		}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.refusals, m.ignored, m.retried, m.unknown, m.lag,
+	m.registry.MustRegister(m.requests, m.seconds, m.refusals, m.ignored, m.retried, m.unknown, m.lag, m.dropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -74,6 +79,7 @@ func (m *Metrics) Store() store.Metrics {
 		Retried:       m.retried.Inc,
 		UnknownCommit: func(resolved bool) { m.unknown.WithLabelValues(strconv.FormatBool(resolved)).Inc() },
 		Lag:           func(d time.Duration) { m.lag.Set(d.Seconds()) },
+		Dropped:       func(rows int) { m.dropped.Add(float64(rows)) },
 	}
 }
 

@@ -38,12 +38,10 @@ func (s *Store) Run(ctx context.Context) error {
 	var tables growth
 	pending := map[uuid.UUID]bool{}
 	s.addAll(ctx, pending)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.logRequests(ctx)
-	}()
-	defer func() { <-done }()
+	var requests sync.WaitGroup
+	requests.Go(func() { s.logRequests(ctx) })
+	requests.Go(func() { s.expireRequests(ctx) })
+	defer requests.Wait()
 	for {
 		select {
 		case <-ctx.Done():

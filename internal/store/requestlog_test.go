@@ -3,6 +3,7 @@ package store_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -227,5 +228,63 @@ func TestAStrayIsKeptByItsOwnTenant(t *testing.T) {
 	p.flush()
 	if rows := keptRequests(t, p, misplaced.ID); len(rows) != 1 || rows[0].Status != 404 {
 		t.Errorf("an address without the version: got %+v, want one 404", rows)
+	}
+}
+
+// age keeps a request of about 1 kB of each of the given ages.
+func (p *stand) age(ages ...time.Duration) {
+	p.t.Helper()
+	for _, age := range ages {
+		r := came("GET", "/t/"+p.slug+"/scim/v2/Users")
+		r.Began = time.Now().Add(-age)
+		binary.BigEndian.PutUint64(r.ID[:8], uint64(r.Began.UnixMilli())<<16|uint64(binary.BigEndian.Uint16(r.ID[6:8])))
+		dir := p.scimFor(r)
+		dir.Record().Body(func() string { return strings.Repeat("x", 700) })
+		dir.Answered(200, "", "")
+	}
+	p.flush()
+}
+
+// Requests are kept as long as was said, and of each tenant as much as was
+// said: the oldest go first.
+func TestTheLogExpires(t *testing.T) {
+	p := logged(t, func(c *store.Config) { c.KeepRequests, c.RequestBytes = time.Hour, 20_000 })
+	quiet := newTenant(t, p.store, "cirque")
+	quiet.owner = p.owner
+	other := quiet.connect("first", "lenient")
+	p.age(2*time.Hour, 61*time.Minute, 59*time.Minute, time.Minute)
+	for range 30 {
+		other.age(time.Minute)
+	}
+	other.age(0)
+	if err := p.store.ExpireLog(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if rows := keptRequests(t, p, uuid.Nil); len(rows) != 2 {
+		t.Errorf("%d requests are kept of four, want those of the last hour", len(rows))
+	}
+	rows := keptRequests(t, other, uuid.Nil)
+	if len(rows) < 15 || len(rows) > 25 {
+		t.Errorf("%d requests of 1 kB are kept, want about 20 kB of them", len(rows))
+	}
+}
+
+// More than one batch goes, however many there are.
+func TestTheLogExpiresInBatches(t *testing.T) {
+	p := logged(t)
+	conn := storetest.Look(t, p.owner, p.slug)
+	_, err := conn.Exec(t.Context(), `
+		insert into provisioning_requests (tenant_id, id, connection_id, at, method, path, status)
+		select $1, ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $2, now() - interval '1 year', 'GET', '/', 200
+		from generate_series(1, 4500) n`, p.tenant, p.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.age(0)
+	if err := p.store.ExpireLog(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if rows := keptRequests(t, p, uuid.Nil); len(rows) != 1 {
+		t.Errorf("%d requests are kept, want the one of today", len(rows))
 	}
 }

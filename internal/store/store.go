@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,9 @@ type Config struct {
 	Local       bool // connections may name an issuer on loopback
 	Metrics     Metrics
 	Tracer      pgx.QueryTracer // nil: none
+
+	KeepRequests time.Duration // how long the provisioning log keeps a request; 0: 30 days
+	RequestBytes int64         // how much of it is kept of one tenant, roughly; 0: 1 GiB
 
 	// MinServerVersion is the oldest server_version_num that [Open] accepts; 0:
 	// the oldest of each major version whose row-level security has no published
@@ -89,8 +93,11 @@ type Store struct {
 	lists       turns
 	wake        chan uuid.UUID // tenants with a change that has no number yet
 	used        usage
-	requests    *requestLog
 	strays      strays
+
+	requests     *requestLog
+	keepRequests time.Duration
+	requestBytes int64
 }
 
 // Open connects to a migrated database as the server's role. It refuses a role
@@ -109,7 +116,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024), requests: newRequestLog()}
+	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024), requests: newRequestLog(),
+		keepRequests: cmp.Or(c.KeepRequests, defaultKeep), requestBytes: cmp.Or(c.RequestBytes, defaultBytes)}
 	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
 		pool.Close()
