@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -198,30 +197,6 @@ func (c *call) one(status int, r resource, v view) error {
 	}
 	write(c.answer, status, body)
 	return nil
-}
-
-// read answers a single resource that is read, or 304 when the client has this
-// very version of it (RFC 7644 §3.14).
-func (c *call) read(r resource, v view) error {
-	if etag := r.etag(); etag != "" && matches(c.request.Header.Values("If-None-Match"), etag) {
-		c.answer.Header().Set("ETag", etag)
-		c.answer.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	return c.one(http.StatusOK, r, v)
-}
-
-// matches reports whether a list of entity tags names etag: weakly, so W/"1"
-// and "1" are the same.
-func matches(header []string, etag string) bool {
-	opaque := strings.TrimPrefix(etag, "W/")
-	for tag := range strings.SplitSeq(strings.Join(header, ","), ",") {
-		tag = strings.TrimSpace(tag)
-		if tag == "*" || strings.TrimPrefix(tag, "W/") == opaque {
-			return true
-		}
-	}
-	return false
 }
 
 // many answers one page of a list (RFC 7644 §3.4.2).

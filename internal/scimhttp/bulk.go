@@ -39,7 +39,11 @@ func bulk(c *call) error {
 	if err != nil {
 		return err
 	}
-	j := &job{call: c, request: request, creations: request.Creations(), ids: map[string]string{}, results: make([]*bulkResult, len(request.Operations))}
+	n := len(request.Operations)
+	j := &job{
+		call: c, request: request, creations: request.Creations(), ids: map[string]string{},
+		parts: make([]*call, n), results: make([]*bulkResult, n),
+	}
 	if err := j.run(); err != nil {
 		return err
 	}
@@ -52,6 +56,7 @@ type job struct {
 	request   scim.Bulk
 	creations map[string]int    // by bulkId
 	ids       map[string]string // by bulkId: of what has been created
+	parts     []*call           // of the operations; nil: not begun
 	results   []*bulkResult     // of the operations; nil: not done
 	errors    int
 }
@@ -118,7 +123,7 @@ func (j *job) one(i int) {
 		j.fail(i, err)
 		return
 	}
-	done, err := j.do(j.call.context(), i, t, first)
+	done, err := do(j.part(i), t)
 	if err != nil {
 		j.fail(i, err)
 		return
@@ -135,6 +140,7 @@ func (j *job) succeed(i int, done outcome) {
 		j.ids[op.BulkID] = done.resource.id
 		r.Location = done.resource.location(j.call.base())
 	}
+	j.part(i).keep(&scim.Error{Status: done.status})
 }
 
 // fail records an operation that was not done, and why.
@@ -144,6 +150,7 @@ func (j *job) fail(i int, err error) {
 		j.call.door.log.ErrorContext(j.call.context(), "bulk operation failed", "request", j.call.door.requestID(j.call.request), "operation", i, "error", err)
 	}
 	j.call.door.refused(answer.reason())
+	j.part(i).keep(answer.fault)
 	body, bad := answer.fault.MarshalJSON()
 	if bad != nil {
 		panic(bad) // strings and numbers

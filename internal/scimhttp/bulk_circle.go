@@ -49,7 +49,7 @@ func (c circle) create() (failed int, err error) {
 		if err != nil {
 			return i, err
 		}
-		if c.made[i], err = c.do(c.call.context(), i, t, first); err != nil {
+		if c.made[i], err = do(c.part(i), t); err != nil {
 			delete(c.made, i)
 			return i, err
 		}
@@ -65,12 +65,13 @@ func (c circle) complete() (failed int, err error) {
 		if err != nil {
 			return i, err
 		}
-		t.method, t.id = http.MethodPut, c.made[i].resource.id
-		done, err := c.do(c.call.context(), i, t, again)
+		made := c.made[i]
+		t.method, t.id = http.MethodPut, made.resource.id
+		done, err := do(c.open(i, again, t.method, made.resource.location("")), t)
 		if err != nil {
 			return i, err
 		}
-		done.status, done.existed = c.made[i].status, c.made[i].existed
+		done.status, done.existed = made.status, made.existed
 		c.made[i] = done
 	}
 	return 0, nil
@@ -106,7 +107,9 @@ func (c circle) takeBack(i int, made outcome) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.call.context()), longestOperation)
 	defer cancel()
-	if _, err := c.do(ctx, i, t, undo); err != nil {
+	part := c.open(i, undo, t.method, made.resource.location(""))
+	part.request = part.request.WithContext(ctx)
+	if _, err := do(part, t); err != nil {
 		return refuse(http.StatusServiceUnavailable, "it was created without its references and could not be taken back: delete %s, then send it again", made.resource.location(c.call.base()))
 	}
 	return nil

@@ -1,7 +1,6 @@
 package scimhttp
 
 import (
-	"context"
 	"crypto/sha256"
 	"net/http"
 	"slices"
@@ -62,7 +61,7 @@ func complete(op scim.BulkOperation) error {
 	case op.Method != http.MethodDelete && op.Data == nil:
 		return scim.BadValue("data is missing: %s needs it", op.Method)
 	}
-	return nil
+	return checkTags(op.Version)
 }
 
 // checkReferences refuses an operation that refers to nothing, or to what was
@@ -111,20 +110,31 @@ const (
 	undo
 )
 
-// do does a task on behalf of an operation. It is a request of its own to the
-// store, with an id by which its commit is known.
-func (j *job) do(ctx context.Context, i int, t task, s step) (done outcome, err error) {
+// do does a task for a call. A panic becomes an error like any other.
+func do(c *call, t task) (done outcome, err error) {
 	defer recovered(&err)
-	path := t.endpoint.rt.Endpoint
-	if t.id != "" {
-		path += "/" + t.id
+	return t.endpoint.act(t.method)(c, t.operation)
+}
+
+// part is the call of an operation: a request of its own to the store and in the
+// provisioning log.
+func (j *job) part(i int) *call {
+	if j.parts[i] == nil {
+		op := j.request.Operations[i]
+		j.parts[i] = j.open(i, first, op.Method, op.Path)
+		keepBody(j.parts[i].dir, op.Data)
 	}
+	return j.parts[i]
+}
+
+// open makes the call of a step of an operation.
+func (j *job) open(i int, s step, method, path string) *call {
 	part := *j.call
-	part.request = j.call.request.WithContext(ctx)
 	part.dir = j.call.dir.Part(store.Request{
-		ID: j.id(i, s), Method: t.method, Path: strings.TrimSuffix(j.call.request.URL.Path, "/Bulk") + path,
+		ID: j.id(i, s), Method: method, Path: strings.TrimPrefix(j.call.base(), j.call.door.origin) + path,
+		Agent: j.call.request.UserAgent(), Began: j.call.door.now(),
 	})
-	return t.endpoint.act(t.method)(&part, t.operation)
+	return &part
 }
 
 // id is the request id of a step of an operation: always the same for the same

@@ -72,11 +72,14 @@ func at(of func(*call) (endpoint, error)) handler {
 		if err != nil {
 			return err
 		}
+		if err := c.checkExcluded(e, op); err != nil {
+			return err
+		}
 		done, err := e.act(c.request.Method)(c, op)
 		if err != nil {
 			return err
 		}
-		return c.done(done, op.view)
+		return c.done(done, op)
 	}
 }
 
@@ -90,8 +93,8 @@ func one(of func(*call) (endpoint, error)) methods {
 // a body nor anything to show.
 func (c *call) operation(e endpoint) (op operation, err error) {
 	op = operation{id: c.id(), ifMatch: c.ifMatch()}
-	if c.request.Method == http.MethodDelete {
-		return op, nil
+	if err := checkTags(op.ifMatch); err != nil || c.request.Method == http.MethodDelete {
+		return op, err
 	}
 	if op.view, err = c.view(e.rt); err != nil || c.reads() {
 		return op, err
@@ -120,10 +123,10 @@ func (c *call) document(op operation) (scim.Document, error) {
 }
 
 // done answers an operation that succeeded.
-func (c *call) done(done outcome, v view) error {
+func (c *call) done(done outcome, op operation) error {
 	switch {
 	case c.reads():
-		return c.read(done.resource, v)
+		return c.read(done.resource, op)
 	case done.status == http.StatusNoContent:
 		if etag := done.resource.etag(); etag != "" {
 			c.answer.Header().Set("ETag", etag)
@@ -131,5 +134,5 @@ func (c *call) done(done outcome, v view) error {
 		c.answer.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return c.one(done.status, done.resource, v)
+	return c.one(done.status, done.resource, op.view)
 }

@@ -49,18 +49,22 @@ func keepBody(dir *store.Directory, body []byte) {
 // record keeps how the call was answered. A request that opened no Directory
 // cannot be said to be a tenant's.
 func (c *call) record(answered *witness) {
-	if c.dir == nil {
-		return
+	switch {
+	case c.dir == nil:
+	case c.fault != nil:
+		c.keep(c.fault)
+	default:
+		c.keep(&scim.Error{Status: answered.status})
 	}
-	fault := c.fault
-	if fault == nil {
-		fault = &scim.Error{Status: answered.status}
-	}
-	detail := fault.Detail
+}
+
+// keep keeps the status of an answer, and why it is a refusal.
+func (c *call) keep(answer *scim.Error) {
+	detail := answer.Detail
 	if r := (redactor{}); strings.ContainsAny(detail, `"'`) && r.mentions(detail) {
 		detail = redacted // it may repeat what the client compared with
 	}
-	c.dir.Answered(fault.Status, fault.Type, detail)
+	c.dir.Answered(answer.Status, answer.Type, detail)
 }
 
 // stray keeps a request that came to an address at which no tenant's endpoints are.
