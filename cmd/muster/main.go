@@ -49,7 +49,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 func (p *program) root() *cobra.Command {
 	root := group("muster", "Muster: who may enter, and as what",
 		p.serveCommand(), p.migrateCommand(), p.configCommand(),
-		p.tenantCommand(), p.connectionCommand(), p.tokenCommand(), p.appCommand(), p.keyCommand(),
+		p.tenantCommand(), p.connectionCommand(), p.tokenCommand(), p.clientCommand(), p.appCommand(), p.keyCommand(),
 		p.userCommand(), p.rulesCommand(), p.explainCommand(), p.checkCommand(),
 		p.idpCommand(), p.demoCommand())
 	root.Long = rootText

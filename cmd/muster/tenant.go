@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -10,8 +11,8 @@ import (
 )
 
 func (p *program) tenantCommand() *cobra.Command {
-	return group("tenant", "Customers: create, list, suspend, resume",
-		p.tenantCreateCommand(), p.tenantListCommand(),
+	return group("tenant", "Customers: create, set, list, suspend, resume",
+		p.tenantCreateCommand(), p.tenantSetCommand(), p.tenantListCommand(),
 		p.switchTenantCommand("suspend", true, "Shut everybody of a tenant out, at once",
 			"Shut everybody of a tenant out, at once: sign-ins and checks are refused, every session ends,\nand the tenant's SCIM tokens open nothing until it is resumed."),
 		p.switchTenantCommand("resume", false, "Let a suspended tenant in again",
@@ -42,6 +43,30 @@ are sent to its identity provider by them.`,
 	c.Flags().StringVar(&n.Name, "name", "", "name for people (default: the slug)")
 	c.Flags().StringSliceVar(&n.Domains, "domain", nil, "verified e-mail domain; may be repeated")
 	return c
+}
+
+func (p *program) tenantSetCommand() *cobra.Command {
+	var rate int
+	c := p.command(verb{
+		use:   "set SLUG",
+		short: "Set how many requests a second a tenant's provisioning clients may send",
+		long: `Set how many requests a second a tenant's provisioning clients may send, and twice as many
+at once; 0 is what the server allows any (--requests-per-second). A few more are answered
+more slowly, many more with 429. Servers that run follow within half a minute.`,
+		example: `  muster tenant set ringling --rate 250`,
+		args:    cobra.ExactArgs(1),
+		run: func(ctx context.Context, args []string) error {
+			return p.withVendor(ctx, func(v *registry.Vendor) error {
+				t, err := v.SetRate(ctx, args[0], rate)
+				if err != nil {
+					return noTenant(err, args[0])
+				}
+				return p.printTenants(t, []registry.Tenant{t})
+			})
+		},
+	})
+	c.Flags().IntVar(&rate, "rate", 0, "requests a second; 0: as the server allows any")
+	return required(c, "rate")
 }
 
 func (p *program) tenantListCommand() *cobra.Command {
@@ -86,9 +111,13 @@ func (p *program) switchTenantCommand(name string, off bool, short, long string)
 
 func (p *program) printTenants(value any, tenants []registry.Tenant) error {
 	return p.print(value, func(t *table) {
-		t.row("TENANT", "NAME", "STATE", "CREATED")
+		t.row("TENANT", "NAME", "STATE", "RATE", "CREATED")
 		for _, tenant := range tenants {
-			t.row(tenant.Slug, tenant.Name, tenant.State, tenant.Created)
+			rate := "default"
+			if tenant.Rate > 0 {
+				rate = strconv.Itoa(tenant.Rate)
+			}
+			t.row(tenant.Slug, tenant.Name, tenant.State, rate, tenant.Created)
 		}
 	})
 }

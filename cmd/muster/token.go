@@ -30,23 +30,44 @@ func (p *program) printMade(what, secret string, c registry.Credential) error {
 }
 
 func credentialRows(t *table, list []registry.Credential) {
-	t.row("ID", "KIND", "NAME", "CONNECTION", "BEGINS WITH", "MADE BY", "LAST USED", "EXPIRES", "REVOKED")
+	t.row("ID", "KIND", "NAME", "CONNECTION", "BEGINS WITH", "STATE", "READ ONLY", "MADE BY", "LAST USED", "EXPIRES", "REPLACED BY")
 	for _, c := range list {
-		t.row(c.ID, c.Kind, c.Name, c.Connection, c.Prefix+"…", c.CreatedBy, c.LastUsedAt, c.ExpiresAt, c.RevokedAt)
+		replaced := ""
+		if c.ReplacedBy != nil {
+			replaced = c.ReplacedBy.String()
+		}
+		t.row(c.ID, c.Kind, c.Name, c.Connection, c.Prefix+"…", lifeOf(c.ExpiresAt, c.RevokedAt, time.Now()), c.ReadOnly, c.CreatedBy, c.LastUsedAt, c.ExpiresAt, replaced)
 	}
 }
 
+// soon is how long before the end of a token or secret somebody should be told.
+const soon = 30 * 24 * time.Hour
+
+// lifeOf says in a word what can be done with a token or secret.
+func lifeOf(expires, revoked *time.Time, now time.Time) string {
+	switch {
+	case revoked != nil:
+		return "revoked"
+	case expires == nil || expires.Sub(now) > soon:
+		return "active"
+	case expires.After(now):
+		return "expires soon"
+	}
+	return "expired"
+}
+
 func (p *program) tokenCreateCommand() *cobra.Command {
-	var tenant, connection, name string
+	var tenant, connection string
+	var n registry.NewToken
 	var lifetime time.Duration
 	c := p.command(verb{
 		use:   "create",
 		short: "Make a SCIM token for a connection",
 		long: `Make the bearer token with which an identity provider pushes people. It is shown once and
-kept as a hash. It opens its connection of its tenant and nothing else.`,
+kept as a hash. It opens its connection of its tenant and nothing else. Where the identity
+provider can fetch its own tokens, muster client add is the better way.`,
 		example: `  muster token create --tenant ringling --connection entra --name "Entra provisioning" --expires-in 8760h`,
 		run: func(ctx context.Context, _ []string) error {
-			n := registry.NewToken{Name: name}
 			if lifetime < 0 {
 				return usagef("--expires-in %s is in the past", lifetime)
 			}
@@ -64,7 +85,8 @@ kept as a hash. It opens its connection of its tenant and nothing else.`,
 	})
 	c.Flags().StringVar(&tenant, "tenant", "", "slug of the tenant")
 	c.Flags().StringVar(&connection, "connection", "", "name of the connection")
-	c.Flags().StringVar(&name, "name", "", "what it is for, for people and the log")
+	c.Flags().StringVar(&n.Name, "name", "", "what it is for, for people and the log")
+	c.Flags().BoolVar(&n.ReadOnly, "read-only", false, "it changes nothing")
 	c.Flags().DurationVar(&lifetime, "expires-in", 0, "lifetime, such as 8760h; 0: it does not expire")
 	return required(c, "tenant", "connection", "name")
 }
@@ -91,12 +113,14 @@ func (p *program) tokenListCommand() *cobra.Command {
 
 func (p *program) tokenRotateCommand() *cobra.Command {
 	var tenant string
-	var overlap time.Duration
+	var r registry.Rotation
 	c := p.command(verb{
 		use:   "rotate ID",
 		short: "Make the successor of a SCIM token",
-		long: `Make the successor of a SCIM token. The old one stays valid for the overlap, in which the
-new one is entered at the identity provider.`,
+		long: `Make the successor of a SCIM token: for the same connection, with the same rights, and
+unless --expires-in says otherwise to live as long. The old one stays valid for the overlap,
+in which the new one is entered at the identity provider; muster token list shows which of
+them was used last.`,
 		example: `  muster token rotate 0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50 --tenant ringling --overlap 24h`,
 		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
@@ -104,11 +128,11 @@ new one is entered at the identity provider.`,
 			if err != nil {
 				return err
 			}
-			if overlap < 0 {
-				return usagef("--overlap %s is negative; 0s ends the old token at once", overlap)
+			if r.Overlap < 0 || r.Lifetime < 0 {
+				return usagef("--overlap and --expires-in are not negative; an overlap of 0s ends the old token at once")
 			}
 			return p.withVendor(ctx, func(v *registry.Vendor) error {
-				secret, made, err := v.RotateToken(ctx, tenant, id, overlap)
+				secret, made, err := v.RotateToken(ctx, tenant, id, r)
 				if err != nil {
 					return noCredential(err, tenant, args[0])
 				}
@@ -117,7 +141,8 @@ new one is entered at the identity provider.`,
 		},
 	})
 	c.Flags().StringVar(&tenant, "tenant", "", "slug of the tenant")
-	c.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "how long the old token stays valid")
+	c.Flags().DurationVar(&r.Overlap, "overlap", 24*time.Hour, "how long the old token stays valid")
+	c.Flags().DurationVar(&r.Lifetime, "expires-in", 0, "lifetime of the new token (default: that of the old one, from its making to its end)")
 	return required(c, "tenant")
 }
 

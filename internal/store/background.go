@@ -61,6 +61,9 @@ func (s *Store) Run(ctx context.Context) error {
 			if err := s.findStrays(ctx); err != nil {
 				s.complain(ctx, "look for the tenants of strays", err)
 			}
+			if err := s.readRates(ctx); err != nil {
+				s.complain(ctx, "read the tenants' rates", err)
+			}
 		}
 	}
 }
@@ -265,13 +268,13 @@ type usedCredential struct {
 	at     time.Time
 }
 
-func (u *usage) note(c credential) {
+func (u *usage) note(c *credential) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.last == nil {
 		u.last = map[uuid.UUID]usedCredential{}
 	}
-	u.last[c.id] = usedCredential{tenant: c.tenant, at: time.Now()}
+	u.last[c.holder] = usedCredential{tenant: c.tenant, at: time.Now()}
 }
 
 // flushUsage writes the last uses seen since the previous flush.
@@ -282,10 +285,7 @@ func (s *Store) flushUsage(ctx context.Context) {
 	s.used.mu.Unlock()
 	for id, use := range last {
 		err := s.vendorTransactQuietly(ctx, use.tenant, func(tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, `
-				update credentials set last_used_at = $3
-				where tenant_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3)`, use.tenant, id, use.at)
-			return err
+			return saveUse(ctx, tx, use, id)
 		})
 		if err != nil {
 			s.complain(ctx, "note the use of a credential", err)
@@ -304,6 +304,9 @@ func (s *Store) expire(ctx context.Context) {
 			_, err := tx.Exec(ctx, `delete from sign_ins where tenant_id = $1 and expires_at < now() - interval '1 day'`, t.ID)
 			if err == nil {
 				_, err = tx.Exec(ctx, `delete from codes where tenant_id = $1 and expires_at < now() - interval '1 day'`, t.ID)
+			}
+			if err == nil {
+				err = expireClientTokens(ctx, tx, t.ID)
 			}
 			return err
 		})

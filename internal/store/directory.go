@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/scim"
-	"github.com/muster-id/muster/internal/store/registry"
 )
 
 // everyConnection is what muster.connection holds where a Directory is not
@@ -43,12 +41,7 @@ type Directory struct {
 	request    Request
 	settings   *settings
 	record     Record
-}
-
-// A credential is what never changes about a token.
-type credential struct {
-	tenant, connection, id uuid.UUID
-	slug, name             string
+	token      *credential // nil: an admin
 }
 
 // SCIM answers the Directory of a SCIM token at the tenant's address. An
@@ -59,9 +52,10 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 	if !isToken(token) {
 		return nil, ErrUnauthenticated
 	}
+	ctx = withShare(ctx, uuid.Nil) // nobody's yet
 	key := sha256.Sum256([]byte(token))
-	known, ok := s.credentials.Load(key)
-	if !ok {
+	c := s.credentials.load(key)
+	if c == nil {
 		found, err := s.findCredential(ctx, tenant, key)
 		if errors.Is(err, ErrUnauthenticated) {
 			s.strays.note(key, r, 401)
@@ -69,16 +63,15 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 		if err != nil {
 			return nil, err
 		}
-		s.credentials.Store(key, found)
-		known = found
+		s.credentials.store(key, found)
+		c = found
 	}
-	c := known.(credential)
 	if c.slug != tenant {
 		s.strays.note(key, r, 401)
 		return nil, ErrUnauthenticated
 	}
 	dir := &Directory{
-		store: s, tenant: c.tenant, slug: c.slug, connection: c.connection, credential: c.id,
+		store: s, tenant: c.tenant, slug: c.slug, connection: c.connection, credential: c.id, token: c,
 		actor: "scim:" + c.name, request: r,
 	}
 	err := dir.loadSettings(ctx, false)
@@ -88,37 +81,6 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 	return dir, err
 }
 
-// isToken reports whether a text has the form of a SCIM token.
-func isToken(text string) bool {
-	return len(text) == len(registry.SCIMPrefix)+registry.SecretLength && strings.HasPrefix(text, registry.SCIMPrefix)
-}
-
-// findCredential looks a token up by its hash, within the tenant named in the
-// address and nowhere else.
-func (s *Store) findCredential(ctx context.Context, slug string, key [sha256.Size]byte) (credential, error) {
-	tenant, err := s.tenantID(ctx, slug)
-	if errors.Is(err, ErrNotFound) {
-		return credential{}, ErrUnauthenticated
-	}
-	if err != nil {
-		return credential{}, err
-	}
-	c := credential{tenant: tenant, slug: slug}
-	b := &pgx.Batch{}
-	nameTenant(b, tenant.String(), everyConnection)
-	b.Queue(`
-		select k.id, k.connection_id, c.name || '/' || k.name
-		from credentials k
-		join connections c on c.tenant_id = k.tenant_id and c.id = k.connection_id
-		where k.tenant_id = $1 and k.hash = $2 and k.kind = 'scim'`, tenant, key[:]).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&c.id, &c.connection, &c.name) })
-	err = s.read(ctx, b)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return credential{}, ErrUnauthenticated
-	}
-	return c, err
-}
-
 // tenantID answers the id of the tenant with the given slug. Slugs are never
 // reused, so it is asked once.
 func (s *Store) tenantID(ctx context.Context, slug string) (uuid.UUID, error) {
@@ -126,12 +88,14 @@ func (s *Store) tenantID(ctx context.Context, slug string) (uuid.UUID, error) {
 		return id.(uuid.UUID), nil
 	}
 	var id uuid.UUID
-	err := s.pool.QueryRow(ctx, `select id from tenants where slug = $1`, slug).Scan(&id)
+	b := &pgx.Batch{}
+	b.Queue(`select id from tenants where slug = $1`, slug).QueryRow(func(row pgx.Row) error { return row.Scan(&id) })
+	err := s.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return uuid.Nil, ErrNotFound
 	}
 	if err != nil {
-		return uuid.Nil, readError(ctx, err)
+		return uuid.Nil, err
 	}
 	s.slugs.Store(slug, id)
 	return id, nil
@@ -219,11 +183,6 @@ func (dir *Directory) enterExpecting(b *pgx.Batch, derivation *int64) {
 			}
 			return err
 		})
-}
-
-// noteUse notes that the credential was used and held.
-func (dir *Directory) noteUse() {
-	dir.store.used.note(credential{tenant: dir.tenant, id: dir.credential})
 }
 
 // retryRules runs change, and once more with fresh settings where the rules

@@ -235,6 +235,43 @@ var crossings = map[string]crossing{
 			t.Errorf("the other tenant's log holds %+v", rows)
 		}
 	},
+	"Held": func(t *testing.T, mine, theirs *stand) {
+		if err := mine.scim().Enter(t.Context()); err != nil || !mine.scim().Held() {
+			t.Errorf("a credential that holds does not count: %v", err)
+		}
+	},
+	"Refused": func(t *testing.T, mine, theirs *stand) {
+		if err := theirs.scim().Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mine.scim().Refused()
+		if mine.scim().Held() || !theirs.scim().Held() {
+			t.Error("another's credential was taken for one that does not hold")
+		}
+	},
+	"ReadOnly": func(t *testing.T, mine, theirs *stand) {
+		if mine.scim().ReadOnly() || mine.admin().ReadOnly() {
+			t.Error("a credential that may write only reads")
+		}
+	},
+	"Rate": func(t *testing.T, mine, theirs *stand) {
+		if _, err := theirs.vendor.SetRate(t.Context(), theirs.slug, 7); err != nil {
+			t.Fatal(err)
+		}
+		err := mine.store.ReadRates(t.Context())
+		if got := mine.scim().Rate(); err != nil || mine.tenant != theirs.tenant && got == 7 {
+			t.Errorf("the rate of %s is %d, which is that of %s: %v", mine.slug, got, theirs.slug, err)
+		}
+		if _, err := theirs.vendor.SetRate(t.Context(), theirs.slug, 0); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"InShare": func(t *testing.T, mine, theirs *stand) {
+		dir := mine.scim()
+		if err := dir.Enter(dir.InShare(t.Context())); err != nil {
+			t.Errorf("in the tenant's share: %v", err)
+		}
+	},
 	"CheckRules": func(t *testing.T, mine, theirs *stand) {
 		program, issues, err := mine.admin().CheckRules(t.Context(), theirs.rules())
 		if err != nil || mine.tenant != theirs.tenant && program != nil {

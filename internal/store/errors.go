@@ -21,6 +21,8 @@ var (
 	ErrUnknownOutcome = errors.New("the outcome of the commit is not known")
 	// ErrUnavailable: the database could not be asked; nothing was changed.
 	ErrUnavailable = errors.New("the database is not available")
+	// ErrBusy: too many requests of the tenant wait already; nothing was changed.
+	ErrBusy = errors.New("too many requests of the tenant wait")
 	// ErrTooMany: a filter ran longer than the statement timeout.
 	ErrTooMany = errors.New("the query takes too long")
 	// ErrNotYet: the position asked for is not visible here.

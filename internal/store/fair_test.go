@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -42,6 +43,9 @@ type stand struct {
 	finance      store.Group
 	code         string // of a sign-in, used
 	profile      string
+	oauth        registry.Client // of the connection: with a secret, and assertions by its IdP
+	oauthSecret  string
+	oauthToken   string // fetched with the secret
 }
 
 // newFair opens two tenants with two connections each.
@@ -88,6 +92,12 @@ func (p stand) connect(name, profile string) *stand {
 	p.name, p.profile, p.id = name, profile, c.ID.String()
 	var err error
 	if p.token, _, err = p.vendor.CreateToken(ctx, p.slug, name, registry.NewToken{Name: "test"}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.oauthSecret, p.oauth, err = p.vendor.AddClient(ctx, p.slug, registry.Client{Connection: name, Name: "provisioning", Trust: registry.Trust{
+		Issuer: "http://127.0.0.1:1", Subject: "sync", Audiences: []string{"api://muster"},
+	}}, time.Hour)
+	if err != nil {
 		p.t.Fatal(err)
 	}
 	if _, issues, err := p.admin().PublishRules(ctx, p.rules()); err != nil {
@@ -150,10 +160,26 @@ func (p *stand) live() {
 	if err := p.scim().DeleteUser(ctx, p.robin.ID.String(), ""); err != nil {
 		p.t.Fatal(err)
 	}
+	p.oauthToken = p.fetch()
+	asserted := must[*store.Client](p.t)(p.store.Client(ctx, p.slug, p.oauth.ID.String()))
+	asserted.ProveAssertion("assertion of "+p.slug+" "+p.name, time.Now().Add(time.Hour))
+	if _, err := asserted.Token(ctx); err != nil {
+		p.t.Fatal(err)
+	}
 	p.code = p.signIn("jamie")
 	if d, _, err := p.store.MintToken(ctx, p.redemption(p.code)); err != nil || !d.Allowed {
 		p.t.Fatal(d, err)
 	}
+}
+
+// fetch gets an access token with the client's secret.
+func (p *stand) fetch() string {
+	p.t.Helper()
+	c := must[*store.Client](p.t)(p.store.Client(p.t.Context(), p.slug, p.oauth.ID.String()))
+	if err := c.ProveSecret(p.oauthSecret); err != nil {
+		p.t.Fatal(err)
+	}
+	return must[store.AccessToken](p.t)(c.Token(p.t.Context())).Token
 }
 
 func (p *stand) journey() store.SignIn {

@@ -48,7 +48,7 @@ func (s *Store) read(ctx context.Context, b *pgx.Batch) error {
 // trip sends one batch on a connection of the pool, which it gives back even
 // where reading an answer panics: amid a batch, the pool destroys it.
 func (s *Store) trip(ctx context.Context, b *pgx.Batch) error {
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -151,13 +151,13 @@ func (s *Store) repeat(ctx context.Context, do func(context.Context, *pgxpool.Co
 }
 
 func (s *Store) once(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {
-	conn, err := s.pool.Acquire(ctx)
+	conn, err := s.acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	defer conn.Release()
-	delete(conn.Conn().PgConn().CustomData(), warnings)
-	return do(ctx, conn)
+	delete(conn.Conn.Conn().PgConn().CustomData(), warnings)
+	return do(ctx, conn.Conn)
 }
 
 // commitOutcome says what a commit's result means (security: commit outcome

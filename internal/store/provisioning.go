@@ -96,7 +96,7 @@ const (
 func (dir *Directory) requestRow(status int16) requestRow {
 	r := dir.request
 	row := requestRow{
-		tenant: dir.tenant, id: r.ID, connection: dir.connection, credential: dir.credential, at: r.Began,
+		tenant: dir.tenant, id: r.ID, connection: dir.connection, credential: dir.holder(), at: r.Began,
 		method: keep(r.Method, longestPath), path: keep(r.Path, longestPath), query: keep(r.Query, longestQuery), agent: keep(r.Agent, longestAgent),
 		status: status, found: dir.record.found, notes: dir.record.notes,
 	}

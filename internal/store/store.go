@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,11 +87,13 @@ type Store struct {
 	// by derivation counter. Whether any of it still holds is asked in the
 	// transaction that decides.
 	slugs       sync.Map // string → uuid.UUID
-	credentials sync.Map // [32]byte → credential
+	credentials credentials
 	settings    settingsCache
 
 	incarnation uuid.UUID
-	lists       turns
+	lists       turns // of one tenant's lists
+	shares      turns // of one tenant's requests
+	rates       atomic.Pointer[map[uuid.UUID]int]
 	wake        chan uuid.UUID // tenants with a change that has no number yet
 	used        usage
 	strays      strays
@@ -119,7 +122,12 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024), requests: newRequestLog(),
 		keepRequests: cmp.Or(c.KeepRequests, defaultKeep), requestBytes: cmp.Or(c.RequestBytes, defaultBytes)}
 	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
+	s.shares.most, s.shares.waiting = largestShare(int(pool.Config().MaxConns)), maxWaiting
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	if err := s.readRates(ctx); err != nil {
 		pool.Close()
 		return nil, err
 	}

@@ -84,7 +84,10 @@ func (s *Store) claimStrays(ctx context.Context, tenant uuid.UUID, hashes [][]by
 	nameTenant(b, tenant.String(), everyConnection)
 	b.Queue(`
 		select id, connection_id, hash from credentials
-		where tenant_id = $1 and hash = any($2) and connection_id is not null`, tenant, hashes).
+		where tenant_id = $1 and hash = any($2) and connection_id is not null
+		union all
+		select client, connection_id, hash from client_tokens
+		where tenant_id = $1 and hash = any($2)`, tenant, hashes).
 		Query(func(rows pgx.Rows) error {
 			row := requestRow{tenant: tenant}
 			var hash []byte

@@ -7,11 +7,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// turns keep one tenant's lists, which may run long, from taking every
-// connection of the pool: decisions and changes of all tenants need some.
+// turns keep one tenant's requests, and of these its lists, which may run long,
+// from taking every connection of the pool: all tenants need some.
 type turns struct {
 	mu       sync.Mutex
-	most     int // lists at once, per tenant
+	most     int // at once, per tenant
+	waiting  int // how many more may wait, per tenant; 0: any number
 	byTenant map[uuid.UUID]*queue
 }
 
@@ -20,9 +21,12 @@ type queue struct {
 	users  int // who hold or wait for a place
 }
 
-// take waits for a place and answers what gives it back.
+// take waits for a place and answers what gives it back. ErrBusy: too many wait.
 func (t *turns) take(ctx context.Context, tenant uuid.UUID) (leave func(), err error) {
 	q := t.join(tenant)
+	if q == nil {
+		return nil, ErrBusy
+	}
 	select {
 	case q.places <- struct{}{}:
 		return func() {
@@ -45,6 +49,9 @@ func (t *turns) join(tenant uuid.UUID) *queue {
 			t.byTenant = map[uuid.UUID]*queue{}
 		}
 		t.byTenant[tenant] = q
+	}
+	if t.waiting > 0 && q.users >= t.most+t.waiting {
+		return nil
 	}
 	q.users++
 	return q

@@ -320,6 +320,10 @@ func TestAbuse_T07(t *testing.T) {
 			secrets["the client secret of "+who] = []byte("secret of " + p.slug + " " + p.name)
 			secrets["the code of "+who] = []byte(p.code)
 			secrets["the API key of "+who] = []byte(apiKey)
+			secrets["the secret of the client of "+who] = []byte(p.oauthSecret)
+			secrets["the random part of it of "+who] = []byte(strings.TrimPrefix(p.oauthSecret, registry.SecretPrefix))
+			secrets["the access token of "+who] = []byte(p.oauthToken)
+			secrets["the random part of the access token of "+who] = []byte(strings.TrimPrefix(p.oauthToken, registry.AccessPrefix))
 		}
 	}
 	dump = append(dump, f.dump()...) // with the API keys

@@ -11,9 +11,11 @@ import (
 // Prefixes of the secrets that Muster makes: they say what was leaked, and let
 // a malformed one be refused without asking the database.
 const (
-	SCIMPrefix   = "muster_scim_"
+	SCIMPrefix   = "muster_scim_"   // a SCIM token that an admin handed over
+	AccessPrefix = "muster_oauth_"  // a SCIM token that a client fetched
+	SecretPrefix = "muster_secret_" // a client's secret
 	APIPrefix    = "muster_api_"
-	ClientPrefix = "muster_app_"
+	ClientPrefix = "muster_app_" // an application's secret
 )
 
 // SecretLength is the length of a secret behind its prefix: 256 bits in base64url.
@@ -26,17 +28,26 @@ type Credential struct {
 	Kind       string     `json:"kind"` // scim | api
 	Name       string     `json:"name"`
 	Prefix     string     `json:"prefix"` // its first characters, to recognise it
+	ReadOnly   bool       `json:"read_only"`
 	CreatedBy  string     `json:"created_by"`
 	CreatedAt  time.Time  `json:"created_at"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	ReplacedBy *uuid.UUID `json:"replaced_by,omitempty"` // its successor
 }
 
 // NewToken is what a SCIM token is made of.
 type NewToken struct {
 	Name      string
 	ExpiresAt time.Time // zero: it does not expire
+	ReadOnly  bool      // it changes nothing
+}
+
+// A Rotation says how a token gives way to its successor.
+type Rotation struct {
+	Overlap  time.Duration // how long the old one stays valid
+	Lifetime time.Duration // of the successor; 0: that of the old one, which may be for ever
 }
 
 // CreateToken makes a SCIM bearer token for one connection and answers it, the
@@ -74,14 +85,14 @@ func (v *Vendor) addCredential(ctx context.Context, tx pgx.Tx, t Tenant, of Conn
 		return "", Credential{}, bad("a name is needed, so that the log can say who acted")
 	}
 	plain, hash, shown := secret(prefix)
-	c := Credential{ID: newID(), Connection: of.Name, Kind: kind, Name: n.Name, Prefix: shown, CreatedBy: v.actor}
+	c := Credential{ID: newID(), Connection: of.Name, Kind: kind, Name: n.Name, Prefix: shown, ReadOnly: n.ReadOnly, CreatedBy: v.actor}
 	if !n.ExpiresAt.IsZero() {
 		c.ExpiresAt = &n.ExpiresAt
 	}
 	err := tx.QueryRow(ctx, `
-		insert into credentials (tenant_id, id, connection_id, kind, name, hash, prefix, expires_at, created_by)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning created_at`,
-		t.ID, c.ID, uuid.NullUUID{UUID: of.ID, Valid: of.ID != uuid.Nil}, kind, c.Name, hash, shown, c.ExpiresAt, v.actor).Scan(&c.CreatedAt)
+		insert into credentials (tenant_id, id, connection_id, kind, name, hash, prefix, expires_at, created_by, read_only)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning created_at`,
+		t.ID, c.ID, uuid.NullUUID{UUID: of.ID, Valid: of.ID != uuid.Nil}, kind, c.Name, hash, shown, c.ExpiresAt, v.actor, c.ReadOnly).Scan(&c.CreatedAt)
 	if err != nil {
 		return "", Credential{}, err
 	}
@@ -101,7 +112,8 @@ func (v *Vendor) Tokens(ctx context.Context, slug string) ([]Credential, error) 
 
 func credentials(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, rest string, args ...any) ([]Credential, error) {
 	rows, err := tx.Query(ctx, `
-		select k.id, coalesce(c.name, ''), k.kind, k.name, k.prefix, k.created_by, k.created_at, k.expires_at, k.revoked_at, k.last_used_at
+		select k.id, coalesce(c.name, ''), k.kind, k.name, k.prefix, k.read_only, k.created_by, k.created_at, k.expires_at, k.revoked_at,
+			k.last_used_at, k.replaced_by
 		from credentials k
 		left join connections c on c.tenant_id = k.tenant_id and c.id = k.connection_id
 		where k.tenant_id = $1 `+rest, append([]any{tenant}, args...)...)
@@ -111,9 +123,10 @@ func credentials(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, rest string, 
 	return pgx.CollectRows(rows, pgx.RowToStructByPos[Credential])
 }
 
-// RotateToken makes a successor of a SCIM token. The old one stays valid for
-// overlap, so that the identity provider can be changed without a gap.
-func (v *Vendor) RotateToken(ctx context.Context, slug string, id uuid.UUID, overlap time.Duration) (string, Credential, error) {
+// RotateToken makes a successor of a SCIM token: for the same connection, with
+// the same rights, and to live as long. The old one stays valid for the overlap,
+// so that the identity provider can be changed without a gap. It is rotated once.
+func (v *Vendor) RotateToken(ctx context.Context, slug string, id uuid.UUID, r Rotation) (string, Credential, error) {
 	var plain string
 	var next Credential
 	err := v.in(ctx, slug, func(tx pgx.Tx, t Tenant) error {
@@ -122,25 +135,44 @@ func (v *Vendor) RotateToken(ctx context.Context, slug string, id uuid.UUID, ove
 			return err
 		}
 		of, err := connections(ctx, tx, t.ID, `and name = $2`, old.Connection)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if old.Kind != "scim" || len(of) == 0 {
+		case old.Kind != "scim" || len(of) == 0:
 			return bad("only SCIM tokens are rotated; make a new key instead")
+		case old.ReplacedBy != nil:
+			return bad("the token was rotated before: its successor is %s", old.ReplacedBy)
 		}
-		plain, next, err = v.addCredential(ctx, tx, t, of[0], "scim", SCIMPrefix, NewToken{Name: old.Name})
+		plain, next, err = v.addCredential(ctx, tx, t, of[0], "scim", SCIMPrefix, r.successor(old))
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `
-			update credentials set expires_at = least(expires_at, now() + $3)
-			where tenant_id = $1 and id = $2`, t.ID, id, overlap)
-		if err != nil {
-			return err
-		}
-		return v.record(ctx, tx, t.ID, id, "credential.rotated", map[string]string{"successor": next.ID.String(), "overlap": overlap.String()})
+		return v.replace(ctx, tx, t, old, next, r.Overlap)
 	})
 	return plain, next, err
+}
+
+// successor is what follows old. A token that was to expire is not followed by
+// one that never does.
+func (r Rotation) successor(old Credential) NewToken {
+	if r.Lifetime == 0 && old.ExpiresAt != nil {
+		r.Lifetime = old.ExpiresAt.Sub(old.CreatedAt)
+	}
+	n := NewToken{Name: old.Name, ReadOnly: old.ReadOnly}
+	if r.Lifetime != 0 {
+		n.ExpiresAt = time.Now().Add(r.Lifetime)
+	}
+	return n
+}
+
+func (v *Vendor) replace(ctx context.Context, tx pgx.Tx, t Tenant, old, next Credential, overlap time.Duration) error {
+	_, err := tx.Exec(ctx, `
+		update credentials set expires_at = least(expires_at, now() + $3), replaced_by = $4
+		where tenant_id = $1 and id = $2`, t.ID, old.ID, overlap, next.ID)
+	if err != nil {
+		return err
+	}
+	return v.record(ctx, tx, t.ID, old.ID, "credential.rotated", map[string]string{"successor": next.ID.String(), "overlap": overlap.String()})
 }
 
 // RevokeToken ends a credential. Once it returns, no server accepts it.

@@ -78,7 +78,7 @@ func TestATokenIsShownOnceAndNamesItsMaker(t *testing.T) {
 func TestARotatedTokenOverlapsItsSuccessor(t *testing.T) {
 	p := open(t)
 	old, c := p.token("entra")
-	next, successor, err := p.vendor.RotateToken(t.Context(), "ringling", c.ID, time.Hour)
+	next, successor, err := p.vendor.RotateToken(t.Context(), "ringling", c.ID, registry.Rotation{Overlap: time.Hour})
 	if err != nil || next == old || successor.Name != "entra" || successor.Connection != "entra" {
 		t.Fatalf("rotation: %+v %v", successor, err)
 	}
@@ -95,7 +95,7 @@ func TestARotatedTokenOverlapsItsSuccessor(t *testing.T) {
 		}
 	}
 
-	last, _, err := p.vendor.RotateToken(t.Context(), "ringling", successor.ID, 0)
+	last, _, err := p.vendor.RotateToken(t.Context(), "ringling", successor.ID, registry.Rotation{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestRotationDoesNotProlong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := p.vendor.RotateToken(t.Context(), "ringling", c.ID, 24*time.Hour); err != nil {
+	if _, _, err := p.vendor.RotateToken(t.Context(), "ringling", c.ID, registry.Rotation{Overlap: 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	list, err := p.vendor.Tokens(t.Context(), "ringling")
@@ -143,7 +143,7 @@ func TestARevokedTokenIsRefusedAtOnceEverywhere(t *testing.T) {
 		if err := p.vendor.RevokeToken(t.Context(), "ringling", c.ID); !errors.Is(err, registry.ErrNotFound) {
 			t.Fatalf("revoked again: got %v, want not found", err)
 		}
-		if _, _, err := p.vendor.RotateToken(t.Context(), "ringling", c.ID, time.Hour); !errors.Is(err, registry.ErrNotFound) {
+		if _, _, err := p.vendor.RotateToken(t.Context(), "ringling", c.ID, registry.Rotation{Overlap: time.Hour}); !errors.Is(err, registry.ErrNotFound) {
 			t.Fatalf("rotated when revoked: got %v, want not found", err)
 		}
 	}
@@ -176,7 +176,7 @@ func TestAKeyOfAnotherKindIsNoToken(t *testing.T) {
 	if p.accepted(key) || p.accepted(registry.SCIMPrefix+strings.TrimPrefix(key, registry.APIPrefix)) {
 		t.Error("an API key is accepted as a SCIM token")
 	}
-	_, _, err = p.vendor.RotateToken(t.Context(), "ringling", c.ID, time.Hour)
+	_, _, err = p.vendor.RotateToken(t.Context(), "ringling", c.ID, registry.Rotation{Overlap: time.Hour})
 	refusedFor(t, "rotating a key", err, "only SCIM tokens")
 
 	if _, err := p.vendor.CreateTenant(t.Context(), registry.NewTenant{Slug: "cirque"}); err != nil {
@@ -186,7 +186,7 @@ func TestAKeyOfAnotherKindIsNoToken(t *testing.T) {
 	if err := p.vendor.RevokeToken(t.Context(), "cirque", mine.ID); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("revoked by way of another tenant: got %v, want not found", err)
 	}
-	if _, _, err := p.vendor.RotateToken(t.Context(), "cirque", mine.ID, 0); !errors.Is(err, registry.ErrNotFound) {
+	if _, _, err := p.vendor.RotateToken(t.Context(), "cirque", mine.ID, registry.Rotation{}); !errors.Is(err, registry.ErrNotFound) {
 		t.Errorf("rotated by way of another tenant: got %v, want not found", err)
 	}
 }

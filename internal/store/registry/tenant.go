@@ -19,6 +19,7 @@ type Tenant struct {
 	Name    string    `json:"name"`
 	State   string    `json:"state"` // active | suspended
 	Created time.Time `json:"created"`
+	Rate    int       `json:"requests_per_second,omitempty"` // of its provisioning clients; 0: as the server allows any
 }
 
 // NewTenant is what a tenant is made of.
@@ -76,7 +77,7 @@ func (v *Vendor) CreateTenant(ctx context.Context, n NewTenant) (Tenant, error) 
 func (v *Vendor) Tenants(ctx context.Context) ([]Tenant, error) {
 	var tenants []Tenant
 	err := v.kernel.Transact(ctx, uuid.Nil, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `select id, slug, name, state, created_at from tenants order by slug`)
+		rows, err := tx.Query(ctx, `select id, slug, name, state, created_at, coalesce(requests_per_second, 0) from tenants order by slug`)
 		if err != nil {
 			return err
 		}
@@ -97,7 +98,7 @@ func (v *Vendor) Tenant(ctx context.Context, slug string) (Tenant, error) {
 }
 
 func tenant(ctx context.Context, tx pgx.Tx, slug string) (Tenant, error) {
-	rows, err := tx.Query(ctx, `select id, slug, name, state, created_at from tenants where slug = $1`, slug)
+	rows, err := tx.Query(ctx, `select id, slug, name, state, created_at, coalesce(requests_per_second, 0) from tenants where slug = $1`, slug)
 	if err != nil {
 		return Tenant{}, err
 	}
@@ -106,6 +107,29 @@ func tenant(ctx context.Context, tx pgx.Tx, slug string) (Tenant, error) {
 		return Tenant{}, ErrNotFound
 	}
 	return t, err
+}
+
+// MaxRate is the highest rate that a tenant may have.
+const MaxRate = 100_000
+
+// SetRate says how many requests a second the tenant's provisioning clients may
+// send, and twice as many at once; 0: as many as the server allows any. Servers
+// follow within half a minute.
+func (v *Vendor) SetRate(ctx context.Context, slug string, perSecond int) (Tenant, error) {
+	if perSecond < 0 || perSecond > MaxRate {
+		return Tenant{}, bad("a rate is 1 to %d requests a second, or 0 for the server's own", MaxRate)
+	}
+	var changed Tenant
+	err := v.in(ctx, slug, func(tx pgx.Tx, t Tenant) error {
+		changed = t
+		changed.Rate = perSecond
+		_, err := tx.Exec(ctx, `update tenants set requests_per_second = nullif($2, 0) where id = $1`, t.ID, perSecond)
+		if err != nil {
+			return err
+		}
+		return v.record(ctx, tx, t.ID, t.ID, "tenant.rate_set", map[string]int{"requests_per_second": perSecond})
+	})
+	return changed, err
 }
 
 // in runs do in a transaction of the tenant with the given slug.

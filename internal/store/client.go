@@ -1,0 +1,221 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/store/registry"
+)
+
+// A Client is an OAuth client of a connection as one token request finds it. It
+// gets an access token once it has proved itself.
+type Client struct {
+	Connection uuid.UUID
+	Kind       string // of the connection
+	Tenant     string // slug
+	ReadOnly   bool
+	Trust      registry.Trust // which assertions prove it; zero: none
+
+	store                                   *Store
+	tenant, id                              uuid.UUID
+	tenantEpoch, connectionEpoch, thisEpoch int64
+	lifetime                                time.Duration // of its access tokens
+	secrets                                 []clientSecret
+	proof                                   proof
+}
+
+// A clientSecret is one of a client's secrets that may be used now.
+type clientSecret struct {
+	id   uuid.UUID
+	hash []byte
+}
+
+// A proof is by what a client proved itself: a secret, or an assertion.
+type proof struct {
+	given     bool
+	secret    uuid.NullUUID
+	assertion []byte    // hash of its id; nil: it has none
+	until     time.Time // when nobody would accept the assertion any more
+}
+
+// An AccessToken is what a client is given, the only time it is shown.
+type AccessToken struct {
+	Token    string
+	Lifetime time.Duration
+}
+
+// Client finds an OAuth client at a tenant's address. An unknown tenant, an
+// unknown or removed client, a disabled connection and a suspended tenant are
+// one answer, ErrUnauthenticated, after one round trip.
+func (s *Store) Client(ctx context.Context, tenant, clientID string) (*Client, error) {
+	id, err := parseID(clientID)
+	if err != nil {
+		id = uuid.Nil // nobody's, and asked for like any other
+	}
+	c := &Client{store: s, Tenant: tenant, id: id}
+	known, ok := s.slugs.Load(tenant)
+	if ok {
+		c.tenant = known.(uuid.UUID)
+		return c, c.read(ctx, func(*pgx.Batch) {})
+	}
+	// Looked for beside the questions of a client, asked of nobody's tenant: one
+	// that does not exist costs what one costs whose client is not known.
+	found := uuid.Nil
+	err = c.read(ctx, func(b *pgx.Batch) {
+		b.Queue(`select id from tenants where slug = $1`, tenant).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&found}, func() error { return nil })
+			return err
+		})
+	})
+	if found == uuid.Nil {
+		return nil, err
+	}
+	s.slugs.Store(tenant, found)
+	c.tenant = found
+	return c, c.read(ctx, func(*pgx.Batch) {})
+}
+
+// read reads what the client is and has, in one round trip with what more queues.
+func (c *Client) read(ctx context.Context, more func(*pgx.Batch)) error {
+	var exists bool
+	var seconds int64
+	b := &pgx.Batch{}
+	nameTenant(b, c.tenant.String(), everyConnection)
+	b.Queue(`
+		select l.connection_id, c.kind, l.read_only, l.token_seconds, t.epoch, c.epoch, l.epoch,
+			coalesce(l.issuer, ''), coalesce(l.subject, ''), coalesce(l.jwks_uri, ''), l.audiences
+		from clients l
+		join connections c on c.tenant_id = l.tenant_id and c.id = l.connection_id
+		join tenants t on t.id = l.tenant_id
+		where l.tenant_id = $1 and l.id = $2 and l.revoked_at is null and c.state = 'active' and t.state = 'active'`, c.tenant, c.id).
+		Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&c.Connection, &c.Kind, &c.ReadOnly, &seconds, &c.tenantEpoch, &c.connectionEpoch, &c.thisEpoch,
+				&c.Trust.Issuer, &c.Trust.Subject, &c.Trust.JWKSURI, &c.Trust.Audiences}, func() error {
+				exists = true
+				return nil
+			})
+			return err
+		})
+	b.Queue(`
+		select id, hash from client_secrets
+		where tenant_id = $1 and client = $2 and revoked_at is null and expires_at > now()`, c.tenant, c.id).
+		Query(func(rows pgx.Rows) (err error) {
+			c.secrets, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s clientSecret, err error) { return s, row.Scan(&s.id, &s.hash) })
+			return err
+		})
+	more(b)
+	err := c.store.read(ctx, b)
+	if err == nil && !exists {
+		err = ErrUnauthenticated
+	}
+	c.lifetime = time.Duration(seconds) * time.Second
+	return err
+}
+
+// Rate is how many requests a second the client's tenant is allowed: see
+// [Directory.Rate].
+func (c *Client) Rate() int { return c.store.rateOf(c.tenant) }
+
+// ProveSecret proves the client by one of its secrets, or is ErrUnauthenticated.
+// It takes as long for a wrong one as for a right one.
+func (c *Client) ProveSecret(secret string) error {
+	sum := sha256.Sum256([]byte(secret))
+	for _, known := range c.secrets {
+		if subtle.ConstantTimeCompare(known.hash, sum[:]) == 1 {
+			c.proof = proof{given: true, secret: uuid.NullUUID{UUID: known.id, Valid: true}}
+		}
+	}
+	if !c.proof.given {
+		return ErrUnauthenticated
+	}
+	return nil
+}
+
+// ProveAssertion proves the client by an assertion that the caller has verified
+// against its Trust. id, if it has one, is accepted once; until is when nobody
+// would accept it any more.
+func (c *Client) ProveAssertion(id string, until time.Time) {
+	c.proof = proof{given: true, until: until}
+	if id != "" {
+		c.proof.assertion = hash(id)
+	}
+}
+
+// Token gives a client that has proved itself an access token, which opens its
+// connection until it expires, or the client, its secret, the connection or the
+// tenant is ended: that is looked at at every use. An assertion that was brought
+// before is ErrUnauthenticated.
+func (c *Client) Token(ctx context.Context) (AccessToken, error) {
+	if !c.proof.given {
+		return AccessToken{}, ErrUnauthenticated
+	}
+	token := registry.AccessPrefix + random()
+	err := c.store.write(ctx, func() *pgx.Batch {
+		b := &pgx.Batch{}
+		nameTenant(b, c.tenant.String(), everyConnection)
+		c.proof.queue(b, c)
+		b.Queue(`
+			insert into client_tokens (tenant_id, id, connection_id, client, secret, hash, tenant_epoch, connection_epoch, client_epoch, expires_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, now() + $10)`,
+			c.tenant, newID(), c.Connection, c.id, c.proof.secret, hash(token), c.tenantEpoch, c.connectionEpoch, c.thisEpoch, c.lifetime)
+		return b
+	})
+	if state(err) == "23505" { // the assertion's id: a token's hash comes twice to nobody
+		err = ErrUnauthenticated
+	}
+	if err != nil {
+		return AccessToken{}, err
+	}
+	return AccessToken{Token: token, Lifetime: c.lifetime}, nil
+}
+
+// queue uses the proof up, and notes its use.
+func (p proof) queue(b *pgx.Batch, c *Client) {
+	if p.assertion != nil {
+		b.Queue(`
+			insert into client_assertions (tenant_id, connection_id, client, hash, expires_at)
+			values ($1, $2, $3, $4, $5)`, c.tenant, c.Connection, c.id, p.assertion, p.until)
+	}
+	if p.secret.Valid {
+		b.Queue(`
+			update client_secrets set last_used_at = now()
+			where tenant_id = $1 and id = $2 and (last_used_at is null or last_used_at < now() - interval '1 minute')`, c.tenant, p.secret.UUID)
+	}
+}
+
+// expiredRows is how many expired rows one pass deletes of a table and tenant.
+const expiredRows = 10_000
+
+// expireClientTokens deletes access tokens, and assertions that nobody would
+// accept any more: an hour later, for clocks that differ.
+func expireClientTokens(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
+		delete from client_tokens where tenant_id = $1 and id in (
+			select id from client_tokens where tenant_id = $1 and expires_at < now() limit $2)`, tenant, expiredRows)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		delete from client_assertions where tenant_id = $1 and (client, hash) in (
+			select client, hash from client_assertions where tenant_id = $1 and expires_at < now() - interval '1 hour' limit $2)`, tenant, expiredRows)
+	return err
+}
+
+// saveUse notes when a token, or a token of a client, was last used.
+func saveUse(ctx context.Context, tx pgx.Tx, use usedCredential, holder uuid.UUID) error {
+	tag, err := tx.Exec(ctx, `
+		update credentials set last_used_at = $3
+		where tenant_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3)`, use.tenant, holder, use.at)
+	if err != nil || tag.RowsAffected() > 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `
+		update clients set last_used_at = $3
+		where tenant_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3)`, use.tenant, holder, use.at)
+	return err
+}
