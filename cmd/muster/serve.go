@@ -30,6 +30,10 @@ It uses the database of MUSTER_DATABASE_URL and the key of MUSTER_KEY_FILE, or w
 MUSTER_MIGRATION_URL it migrates first. It logs JSON to standard error, answers
 /healthz and /readyz, and ends in order on Ctrl-C or SIGTERM.
 
+People and identity providers reach it by HTTPS only: through a load balancer that speaks
+TLS, or directly, with a certificate and its key (--tls-certificate, --tls-key), which it
+reads again when they are renewed.
+
 Behind a load balancer name its networks (MUSTER_TRUSTED_PROXIES): else all requests are
 of one address, and share what --sign-ins-per-second and --failures-per-second allow one.
 
@@ -184,8 +188,15 @@ func (h *house) listen(s settings) (err error) {
 	if h.public, err = net.Listen("tcp", s.Listen); err != nil {
 		return usagef("%v; choose another address with --listen", err)
 	}
+	scheme := "http://"
+	if s.TLSCertificate != "" {
+		scheme = "https://"
+		if err := h.encrypt(s.TLSCertificate, s.TLSKey); err != nil {
+			return usagef("TLS: %v", err)
+		}
+	}
 	if h.publicURL == "" {
-		h.publicURL = "http://" + h.public.Addr().String()
+		h.publicURL = scheme + h.public.Addr().String()
 	}
 	if s.MetricsListen == "off" {
 		return nil
@@ -194,6 +205,18 @@ func (h *house) listen(s settings) (err error) {
 		return usagef("%v; choose another address with --metrics-listen, or off", err)
 	}
 	return nil
+}
+
+// encrypt makes the public listener one of TLS.
+func (h *house) encrypt(certificate, key string) error {
+	if _, err := readPrivate(key); err != nil {
+		return err
+	}
+	encrypted, err := server.Encrypted(h.public, certificate, key)
+	if err == nil {
+		h.public = encrypted
+	}
+	return err
 }
 
 // serve answers requests until ctx ends or PostgreSQL, where it is ours, does.

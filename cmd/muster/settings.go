@@ -33,6 +33,9 @@ type settings struct {
 	LogLevel      string `env:"LOG_LEVEL" yaml:"log_level" flag:"log-level" usage:"debug, info, warn or error"`
 	PoolSize      int    `env:"POOL_SIZE" yaml:"pool_size" flag:"pool-size" usage:"connections to the database; 0: four per core"`
 
+	TLSCertificate string `env:"TLS_CERTIFICATE" yaml:"tls_certificate" flag:"tls-certificate" usage:"file with the certificate chain (PEM) with which the server answers HTTPS itself"`
+	TLSKey         string `env:"TLS_KEY" yaml:"tls_key" flag:"tls-key" usage:"file with the key of that certificate (PEM)"`
+
 	TrustedProxies    string `env:"TRUSTED_PROXIES" yaml:"trusted_proxies" flag:"trusted-proxies" usage:"networks of the load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,fd00::/8"`
 	SignInsPerSecond  int    `env:"SIGN_INS_PER_SECOND" yaml:"sign_ins_per_second" flag:"sign-ins-per-second" usage:"sign-ins that one address may begin; five times as many at once"`
 	FailuresPerSecond int    `env:"FAILURES_PER_SECOND" yaml:"failures_per_second" flag:"failures-per-second" usage:"credentials that do not hold which one address may bring; ten times as many at once"`
@@ -159,6 +162,9 @@ func (s *settings) check(origins map[string]string) error {
 	}
 	if s.Key != "" && s.KeyFile != "" {
 		return usagef("both MUSTER_KEY and a key file (%s) are given: leave one out", origins["KeyFile"])
+	}
+	if (s.TLSCertificate == "") != (s.TLSKey == "") {
+		return usagef("a certificate and its key belong together: give both --tls-certificate and --tls-key, or neither where a load balancer speaks TLS")
 	}
 	if _, err := s.trustedProxies(); err != nil {
 		return err
