@@ -14,7 +14,7 @@ type Check struct {
 // Checks returns every check of this package.
 func Checks() []Check {
 	return slices.Concat(
-		schemaChecks, resourceChecks,
+		schemaChecks, resourceChecks, featureChecks,
 		httpChecks,
 		filterChecks,
 		pageChecks,

@@ -23,7 +23,7 @@ func secretRows(t *testing.T, c *conforming) {
 	owner, database := storetest.Database(t)
 	w := start(t, storetest.Open(t, database))
 	c.elsewhere(w, func(c *conforming) {
-		c.Row(t, "X01", func(trial *conformance.Trial) { passwordsAreNotKept(t, w, owner, trial) })
+		c.Row(t, "C10 C12 X01", func(trial *conformance.Trial) { passwordsAreNotKept(t, w, owner, trial) })
 		c.Row(t, "X04", func(trial *conformance.Trial) { tokensAreLongAndEnd(t, w, trial) })
 		c.Row(t, "X05", noCookies)
 		c.Row(t, "X06 X08", func(trial *conformance.Trial) { whatIsAskedIsNotLogged(t, w, owner, trial) })
