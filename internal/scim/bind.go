@@ -2,6 +2,7 @@ package scim
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,7 +12,7 @@ import (
 // invalidFilter, what cannot be answered: an unknown attribute, one that is
 // never returned, an operator or value that does not fit the attribute's type
 // (RFC 7644 §3.4.2.2), and for Strict what only custom allows (Q24, Q26, Q27, Q30,
-// a string without a space before it).
+// Q97, a string without a space before it), which for Lenient stands in the Notes.
 //
 // In the copy `eq null` is `not (… pr)`, `ne null` is `pr`, a multi-valued
 // complex attribute without sub-attribute means its value (as in the RFC's
@@ -21,7 +22,7 @@ func (f *Filter) Bind(rt *ResourceType, p Profile) (*Filter, error) {
 	if err := f.checkProfile(p); err != nil {
 		return nil, err
 	}
-	return binder{rt: rt, profile: p}.bind(f)
+	return binder{rt: rt, profile: p, notes: &noteList{}}.root(f)
 }
 
 // BindElement is Bind for a filter between brackets, whose names are
@@ -30,7 +31,7 @@ func (f *Filter) BindElement(a *Attribute, p Profile) (*Filter, error) {
 	if err := f.checkProfile(p); err != nil {
 		return nil, err
 	}
-	return binder{profile: p, parent: Ref{Attr: a}, patch: true}.bind(f)
+	return binder{profile: p, parent: Ref{Attr: a}, patch: true, notes: &noteList{}}.root(f)
 }
 
 // checkProfile refuses what the grammar of RFC 7644 lacks, on a strict connection.
@@ -65,6 +66,24 @@ type binder struct {
 	profile Profile
 	parent  Ref
 	patch   bool // of a PATCH path, which is evaluated on complete values
+	notes   *noteList
+}
+
+// root binds a whole filter.
+func (b binder) root(f *Filter) (*Filter, error) {
+	bound, err := b.bind(f)
+	if err == nil {
+		bound.Notes = b.notes.all()
+	}
+	return bound, err
+}
+
+// note records what custom allows and the RFC does not.
+func (b binder) note(quirk, path, reason string) {
+	n := Note{Quirk: quirk, Path: clip(path), Reason: reason}
+	if !slices.Contains(b.notes.kept, n) {
+		b.notes.add(n)
+	}
 }
 
 func (b binder) bind(f *Filter) (*Filter, error) {
@@ -75,6 +94,7 @@ func (b binder) bind(f *Filter) (*Filter, error) {
 		return b.valuePath(f)
 	}
 	if f.Path.Filter != nil {
+		b.note("Q24", f.Path.Name, "a comparison after the brackets read as one within them")
 		return b.bind(f.asValuePath())
 	}
 	return b.comparison(f)
@@ -125,7 +145,7 @@ func (b binder) valuePath(f *Filter) (*Filter, error) {
 	case a.secret():
 		return nil, BadFilter("%s cannot be filtered by", a.Path)
 	}
-	inner := binder{profile: b.profile, parent: ref}
+	inner := binder{profile: b.profile, parent: ref, notes: b.notes}
 	element, err := inner.bind(f.Path.Filter)
 	if err != nil {
 		return nil, err
@@ -155,6 +175,7 @@ func (b binder) comparison(f *Filter) (*Filter, error) {
 	if bound.Value, err = b.value(a, f); err != nil {
 		return nil, err
 	}
+	b.noteSpelling(f)
 	bound.literal, bound.Bare = "", false
 	bound.Operand, err = operand(a, bound.Value)
 	return b.primary(&bound), err
@@ -208,10 +229,28 @@ func (b binder) resolve(name string) (Ref, error) {
 	if err != nil {
 		return Ref{}, BadFilter("%s", err.(*Error).Detail)
 	}
-	if ref.Alias && b.profile == Strict {
+	switch {
+	case !ref.Alias && !ref.Dotted:
+	case b.profile == Strict:
 		return Ref{}, unknownInFilter(name)
+	case ref.Dotted:
+		b.note("Q97", name, "a dot after a schema's URN read as a colon")
+	default:
+		b.note("Q27", name, "read as the extension's attribute")
 	}
 	return ref, nil
+}
+
+const unquoted = "a value without quotes read as a string"
+
+// noteSpelling notes how the right side of a comparison was written.
+func (b binder) noteSpelling(f *Filter) {
+	switch {
+	case f.Bare:
+		b.note("Q26", f.Path.Name, unquoted)
+	case f.unspaced:
+		b.note("J57", f.Path.Name, "a value right behind its operator")
+	}
 }
 
 func (b binder) subAttribute(name string) (Ref, error) {
@@ -244,6 +283,9 @@ func (b binder) comparable(ref Ref, op Op) (Ref, error) {
 	}
 	if ref.Attr.Multi || b.profile != Strict {
 		ref.Sub = ref.Attr.SubAttribute("value")
+	}
+	if ref.Sub != nil && !ref.Attr.Multi && !ref.Alias {
+		b.note("Q27", ref.Attr.Path, "compared by its value")
 	}
 	if ref.Sub == nil {
 		return Ref{}, BadFilter("%s is complex: compare one of its sub-attributes: %s", ref.Attr.Path, subNames(ref.Attr))
@@ -292,6 +334,7 @@ func (b binder) value(a *Attribute, f *Filter) (any, error) {
 	s, ok := f.Value.(string)
 	if f.literal != "" && b.profile != Strict {
 		s, ok = f.literal, true // a number without quotes is the string it looks like (Q26)
+		b.note("Q26", f.Path.Name, unquoted)
 	}
 	switch {
 	case !ok:
@@ -308,10 +351,19 @@ func (b binder) booleanValue(a *Attribute, f *Filter) (any, error) {
 		return v, nil
 	case string: // Q30
 		if b.profile != Strict && (strings.EqualFold(v, "true") || strings.EqualFold(v, "false")) {
+			b.note(b.stringBoolean(), f.Path.Name, "a string compared as a boolean")
 			return len(v) == len("true"), nil
 		}
 	}
 	return nil, BadFilter("%s is compared with true or false", a.Path)
+}
+
+// stringBoolean is the number of the deviation that compares a boolean with a string.
+func (b binder) stringBoolean() string {
+	if b.patch {
+		return "Q79"
+	}
+	return "Q30"
 }
 
 func numberValue(a *Attribute, f *Filter) (any, error) {

@@ -82,19 +82,38 @@ func TestWhatCannotBeComparedIsRefused(t *testing.T) {
 }
 
 func TestStrictRefusesWhatOnlyCustomAllows(t *testing.T) {
-	for _, c := range []struct{ filter, want string }{
-		{`userName eq ann`, `a string stands in double quotes`},
-		{`emails[type eq work]`, `a string stands in double quotes`},
-		{`not (title pr or externalId eq jyoung)`, `a string stands in double quotes`},
-		{`emails[type eq "work"].value eq "x"`, `may not be followed by ".value"`},
-		{`externalId eq 701984`, `externalId is compared with a string`},
-		{`active eq "True"`, `active is compared with true or false`},
-		{`manager eq "x"`, `unknown attribute "manager"`},
-		{`manager.value eq "x"`, `unknown attribute "manager.value"`},
-		{EnterpriseSchema + `:manager eq "x"`, `manager is complex`},
+	for _, c := range []struct{ filter, want, quirk string }{
+		{`userName eq ann`, `a string stands in double quotes`, "Q26"},
+		{`emails[type eq work]`, `a string stands in double quotes`, "Q26"},
+		{`not (title pr or externalId eq jyoung)`, `a string stands in double quotes`, "Q26"},
+		{`emails[type eq "work"].value eq "x"`, `may not be followed by ".value"`, "Q24"},
+		{`externalId eq 701984`, `externalId is compared with a string`, "Q26"},
+		{`active eq "True"`, `active is compared with true or false`, "Q30"},
+		{`manager eq "x"`, `unknown attribute "manager"`, "Q27"},
+		{`manager.value eq "x"`, `unknown attribute "manager.value"`, "Q27"},
+		{EnterpriseSchema + `:manager eq "x"`, `manager is complex`, "Q27"},
+		{EnterpriseSchema + `.department eq "x"`, `unknown attribute`, "Q97"},
+		{`userName eq"ann"`, `a space stands before the value`, "J57"},
 	} {
 		refused(t, UserType(), Strict, c.filter, c.want)
-		bound(t, UserType(), Lenient, c.filter)
+		notes := bound(t, UserType(), Lenient, c.filter).Notes
+		if len(notes) != 1 || notes[0].Quirk != c.quirk || notes[0].Path == "" || notes[0].Reason == "" {
+			t.Errorf("%s: got notes %q, want one of %s", c.filter, notes, c.quirk)
+		}
+	}
+}
+
+// What the RFC allows is no deviation, however it is spelled.
+func TestAFilterOfTheRFCIsNotNoted(t *testing.T) {
+	for _, f := range []string{
+		`USERNAME EQ "ann"`, `emails co "example.com"`, `emails[type eq "work" and value co "@"]`, `active eq true and not(title pr)`,
+		UserSchema + `:userName sw "a"`, EnterpriseSchema + `:manager.value eq "7"`, `title eq null`, `meta.created gt "2011-05-13T04:42:34Z"`,
+	} {
+		for _, p := range []Profile{Lenient, Strict} {
+			if notes := bound(t, UserType(), p, f).Notes; len(notes) > 0 {
+				t.Errorf("%s: %s: got notes %q, want none", p, f, notes)
+			}
+		}
 	}
 }
 

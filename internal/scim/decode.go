@@ -57,7 +57,6 @@ func (d *decoder) resource(fields object) error {
 // field reads one field of the resource's top level.
 func (d *decoder) field(f field) error {
 	if a := d.rt.topLevel(f.name); a != nil {
-		d.spelling(a, f.name)
 		return d.topLevel(a, f.value)
 	}
 	if ext := d.rt.Extension(f.name); ext != nil {
@@ -129,7 +128,6 @@ func (d *decoder) extension(ext *Schema, v any) error {
 			}
 			continue
 		}
-		d.spelling(a, f.name)
 		value, err := d.given(a, f.value)
 		if err != nil {
 			return err

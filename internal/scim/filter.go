@@ -45,6 +45,9 @@ type Filter struct {
 	// Ref.Sub is nil only where "value" means an element that is no object.
 	// Set by Bind.
 	Ref Ref
+	// Notes are what lenience repaired in the filter as it was written. Bind sets
+	// them at the root.
+	Notes []Note
 	// Operand is what is compared: Value, or the [Fold] of a caseExact=false
 	// string, or the time.Time of a dateTime. Set by Bind.
 	Operand any

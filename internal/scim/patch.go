@@ -42,7 +42,7 @@ func ParsePatch(rt *ResourceType, body []byte, p Profile) (Patch, error) {
 	if err != nil {
 		return Patch{}, err
 	}
-	r := patchReader{reader: reader{rt: rt, profile: p}}
+	r := patchReader{reader: reader{rt: rt, profile: p, patch: true}}
 	if err := r.envelope(message); err != nil {
 		return Patch{}, err
 	}

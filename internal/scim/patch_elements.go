@@ -71,9 +71,18 @@ func (c *change) changedElement(op operation, e any) (any, error) {
 		now, err = c.replaced(op, was, given)
 	}
 	if c.profile == Lenient && hollow(now) && !hollow(e) {
+		c.note(op.clearing(), op.path, "an element of which nothing is left goes with its value")
 		return nil, err
 	}
 	return now, err
+}
+
+// clearing is the number of the deviation that clears what an element holds.
+func (op operation) clearing() string {
+	if op.kind == opRemove {
+		return "Q86"
+	}
+	return "Q85"
 }
 
 // replaced returns the element that takes the place of was (RFC 7644
@@ -82,6 +91,7 @@ func (c *change) replaced(op operation, was, given map[string]any) (any, error) 
 	now := make(map[string]any, len(given))
 	if c.profile == Lenient {
 		addTerms(now, op.filter)
+		c.noteKept(op, now, given)
 	}
 	for name, value := range given {
 		assign(now, name, value)
@@ -94,11 +104,24 @@ func (c *change) replaced(op operation, was, given map[string]any) (any, error) 
 	return complete(op.ref.Attr, now)
 }
 
+// noteKept notes that a replaced element keeps what the filter says of it.
+func (c *change) noteKept(op operation, kept, given map[string]any) {
+	for name := range kept {
+		if _, said := given[name]; !said {
+			c.note("Q77", op.path, "the element that is replaced keeps what the filter says of it")
+			return
+		}
+	}
+}
+
 // created appends the element that op means when none matched. The RFC has a
 // value for that only without a filter; customarily the filter's eq terms
 // describe the element to create (Q77).
 func (c *change) created(op operation, old []any) ([]any, error) {
 	if op.kind == opRemove || !assigned(op.value) && (c.profile == Lenient || op.filter == nil) {
+		if op.kind != opRemove && op.filter != nil {
+			c.note("Q85", op.path, "nothing to clear: no element matches")
+		}
 		return old, nil
 	}
 	terms := make(map[string]any)

@@ -161,9 +161,10 @@ func (r *patchReader) strictField(kind opKind, container *Schema, t target, f ra
 
 // operate understands an operation on an attribute that exists.
 func (r *patchReader) operate(kind opKind, t target, raw jsontext.Value) error {
+	r.repaired(t)
 	switch {
-	case t.ref.Alias && !r.lenient():
-		return BadPath("%q needs the URN of its schema", clip(t.path))
+	case (t.ref.Alias || t.ref.Dotted) && !r.lenient():
+		return BadPath("%q needs the URN of its schema and a colon", clip(t.path))
 	case t.ref.Whole && (kind == opRemove || isNull(raw)):
 		return r.append(operation{target: t, kind: opRemove})
 	case t.ref.Whole:
@@ -196,6 +197,23 @@ func (r *patchReader) secret(kind opKind, t target, raw jsontext.Value) error {
 	}
 	r.discard(t.attribute())
 	return nil
+}
+
+// repaired notes what of a path only custom allows.
+func (r *patchReader) repaired(t target) {
+	switch {
+	case !r.lenient():
+	case t.ref.Alias:
+		r.note("Q82", t.path, "read as the extension's attribute")
+	case t.ref.Dotted:
+		r.note("Q97", t.path, "a dot after a schema's URN read as a colon")
+	}
+	if t.filter == nil {
+		return
+	}
+	for _, n := range t.filter.Notes {
+		r.note(n.Quirk, n.Path, n.Reason)
+	}
 }
 
 // removal understands a remove. Its value, to which the RFC gives no meaning,

@@ -19,7 +19,7 @@ func (r *patchReader) value(kind opKind, t target, raw jsontext.Value) (any, err
 	}
 	a := t.attribute()
 	if v == "" && r.lenient() && a.Type == TypeComplex {
-		r.note("Q84", a.Path, "an empty string read as not set")
+		r.empty(a)
 		return nil, nil
 	}
 	switch {

@@ -12,6 +12,7 @@ import (
 type reader struct {
 	rt      *ResourceType
 	profile Profile
+	patch   bool // reads the values of a PATCH
 	notes   noteList
 }
 
@@ -51,9 +52,6 @@ func (r *reader) discard(a *Attribute) {
 // (RFC 7643 §2.5).
 func (r *reader) attribute(a *Attribute, v any) (any, error) {
 	if v == nil {
-		if r.lenient() {
-			r.note("Q40", a.Path, "null read as not set")
-		}
 		return nil, nil
 	}
 	list, isList := v.([]any)
@@ -175,7 +173,6 @@ func (r *reader) subAttributes(a *Attribute, fields object) (any, error) {
 			}
 			continue
 		}
-		r.spelling(sub, f.name)
 		v, err := r.given(sub, f.value)
 		if err != nil {
 			return nil, err
@@ -208,13 +205,6 @@ func (r *reader) readOnly(a *Attribute, v any) {
 	r.note("Q49", a.Path, "read-only attribute ignored")
 }
 
-// spelling notes a name in another letter case; answers have the schema's.
-func (r *reader) spelling(a *Attribute, name string) {
-	if name != a.Name && r.lenient() {
-		r.note("Q48", a.Path, "name read in another letter case")
-	}
-}
-
 func (r *reader) simple(a *Attribute, v any) (any, error) {
 	switch a.Type {
 	case TypeBoolean:
@@ -235,20 +225,36 @@ func (r *reader) boolean(a *Attribute, v any) (any, error) {
 		if !r.lenient() {
 			break
 		}
-		quirk := "Q42"
-		if a.Name == "primary" {
-			quirk = "Q43"
-		}
 		switch {
 		case strings.EqualFold(v, "true"), strings.EqualFold(v, "false"):
-			r.note(quirk, a.Path, "a string read as a boolean")
+			r.note(r.mistyped(a), a.Path, "a string read as a boolean")
 			return len(v) == len("true"), nil
 		case v == "":
-			r.note("Q64", a.Path, "an empty string read as not set")
+			r.empty(a)
 			return nil, nil
 		}
 	}
 	return nil, BadValue("%s must be true or false", a.Path)
+}
+
+// mistyped is the number of the deviation that gives a a value of another type.
+func (r *reader) mistyped(a *Attribute) string {
+	switch {
+	case r.patch:
+		return "Q72"
+	case a.Name == "primary":
+		return "Q43"
+	}
+	return "Q42"
+}
+
+// empty notes an empty string in the place of a value of a.
+func (r *reader) empty(a *Attribute) {
+	quirk := "Q64"
+	if r.patch {
+		quirk = "Q84"
+	}
+	r.note(quirk, a.Path, "an empty string read as not set")
 }
 
 func (r *reader) integer(a *Attribute, v any) (any, error) {
@@ -272,7 +278,7 @@ func (r *reader) decimal(a *Attribute, v any) (any, error) {
 // text reads strings, references, dates and binaries: they are kept as sent.
 func (r *reader) text(a *Attribute, v any) (any, error) {
 	if n, ok := v.(number); ok && r.lenient() {
-		r.note("Q42", a.Path, "a number read as a string")
+		r.note(r.mistyped(a), a.Path, "a number read as a string")
 		v = string(n)
 	}
 	s, ok := v.(string)
@@ -280,7 +286,7 @@ func (r *reader) text(a *Attribute, v any) (any, error) {
 		return nil, BadValue("%s must be a string", a.Path)
 	}
 	if s == "" && r.lenient() {
-		r.note("Q64", a.Path, "an empty string read as not set")
+		r.empty(a)
 		return nil, nil
 	}
 	if err := a.check(s); err != nil {

@@ -97,6 +97,7 @@ type Ref struct {
 	Sub       *Attribute // nil unless the name has a sub-attribute
 	Whole     bool       // the name is the extension's URN: its whole container
 	Alias     bool       // a customary short form (Q27), which strict refuses
+	Dotted    bool       // a dot stands after the schema's URN (Q97), which strict refuses
 }
 
 // Last returns the attribute that the name ends in, or nil when r is Whole.
@@ -159,7 +160,9 @@ func (rt *ResourceType) resolveURN(name string) (Ref, error) {
 	if a == nil {
 		return Ref{}, unknownAttribute(name)
 	}
-	return refTo(extension, a, sub, dotted, name)
+	ref, err := refTo(extension, a, sub, dotted, name)
+	ref.Dotted = rest[0] == '.'
+	return ref, err
 }
 
 // longestSchema returns the schema whose URN is the longest prefix of name

@@ -69,7 +69,9 @@ func (c *call) query(rt *scim.ResourceType) (store.Query, view, error) {
 		return store.Query{}, view{}, err
 	}
 	query.StartIndex = max(query.StartIndex, 1)
-	query.Filter, err = filter(rt, values, c.profile())
+	if query.Filter, err = filter(rt, values, c.profile()); query.Filter != nil {
+		c.dir.Noted(query.Filter.Notes)
+	}
 	return query, v, err
 }
 

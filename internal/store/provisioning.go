@@ -157,6 +157,9 @@ func given(s string) *string {
 
 func optional(id uuid.UUID) uuid.NullUUID { return uuid.NullUUID{UUID: id, Valid: id != uuid.Nil} }
 
+// Noted records what lenience repaired in a request that writes nothing.
+func (dir *Directory) Noted(notes []scim.Note) { dir.count(notes) }
+
 // count reports what lenience ignored or repaired.
 func (dir *Directory) count(notes []scim.Note) {
 	dir.record.notes = notes
