@@ -7,9 +7,13 @@ import (
 	"github.com/muster-id/muster/internal/server"
 )
 
-// limits are what one address may do; zero is the server's default.
+// limits are what one address and one tenant may do; zero is the server's default.
 func (s *settings) limits() server.Limits {
-	return server.Limits{SignIns: server.PerSecond(s.SignInsPerSecond, 5), Failures: server.PerSecond(s.FailuresPerSecond, 10)}
+	return server.Limits{
+		SignIns:  server.PerSecond(s.SignInsPerSecond, 5),
+		Failures: server.PerSecond(s.FailuresPerSecond, 10),
+		Requests: server.PerSecond(s.RequestsPerSecond, 2),
+	}
 }
 
 // trustedProxies reads networks, and addresses that are networks of one.

@@ -39,6 +39,7 @@ type settings struct {
 	TrustedProxies    string `env:"TRUSTED_PROXIES" yaml:"trusted_proxies" flag:"trusted-proxies" usage:"networks of the load balancers whose X-Forwarded-For is believed: 10.0.0.0/8,fd00::/8"`
 	SignInsPerSecond  int    `env:"SIGN_INS_PER_SECOND" yaml:"sign_ins_per_second" flag:"sign-ins-per-second" usage:"sign-ins that one address may begin; five times as many at once"`
 	FailuresPerSecond int    `env:"FAILURES_PER_SECOND" yaml:"failures_per_second" flag:"failures-per-second" usage:"credentials that do not hold which one address may bring; ten times as many at once"`
+	RequestsPerSecond int    `env:"REQUESTS_PER_SECOND" yaml:"requests_per_second" flag:"requests-per-second" usage:"requests of one tenant's provisioning clients, unless tenant set gives it a rate of its own; twice as many at once"`
 	RequestDays       int    `env:"REQUEST_DAYS" yaml:"request_days" flag:"request-days" usage:"how many days the provisioning log keeps a SCIM request"`
 	RequestMB         int    `env:"REQUEST_MB" yaml:"request_mb" flag:"request-mb" usage:"how much of it is kept of one tenant, in MiB; the oldest goes first"`
 }
@@ -51,7 +52,7 @@ const (
 )
 
 func defaultSettings() settings {
-	return settings{DataDir: defaultDataDir("muster"), Listen: defaultListen, MetricsListen: defaultMetrics, LogLevel: "info", SignInsPerSecond: 20, FailuresPerSecond: 10, RequestDays: 30, RequestMB: 1024}
+	return settings{DataDir: defaultDataDir("muster"), Listen: defaultListen, MetricsListen: defaultMetrics, LogLevel: "info", SignInsPerSecond: 20, FailuresPerSecond: 10, RequestsPerSecond: 100, RequestDays: 30, RequestMB: 1024}
 }
 
 // fields calls do for every setting.
@@ -169,8 +170,8 @@ func (s *settings) check(origins map[string]string) error {
 	if _, err := s.trustedProxies(); err != nil {
 		return err
 	}
-	if s.SignInsPerSecond < 0 || s.FailuresPerSecond < 0 {
-		return usagef("sign-ins and failures per second: a limit is not below zero")
+	if s.SignInsPerSecond < 0 || s.FailuresPerSecond < 0 || s.RequestsPerSecond < 0 {
+		return usagef("sign-ins, failures and requests per second: a limit is not below zero")
 	}
 	if s.RequestDays < 1 || s.RequestMB < 1 {
 		return usagef("request days and MiB: the provisioning log keeps at least one of either")

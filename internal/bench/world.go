@@ -221,7 +221,7 @@ func beServer(ctx context.Context, url, profile string) error {
 	fmt.Println(listener.Addr())
 	log := slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	srv, err := server.New(server.Config{Store: s, PublicURL: "http://" + listener.Addr().String(), Log: log, Metrics: metrics,
-		Limits: server.Limits{SignIns: server.Unlimited(), Failures: server.Unlimited()},
+		Limits: server.Limits{SignIns: server.Unlimited(), Failures: server.Unlimited(), Requests: server.Unlimited()},
 		Login:  login.Config{Fetch: fetch.NewClient(fetch.Config{AllowLoopback: true})},
 	})
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package issuer is the door for applications: the OpenID Provider and the check.
+// Package issuer is the door for applications, the OpenID Provider and the check,
+// and the token endpoint for identity providers.
 //
 // It speaks one flow, the authorization code with PKCE S256 for registered
 // applications, and keeps nothing: who may enter is decided by store in the
@@ -31,6 +32,7 @@
 //	GET       /.well-known/openid-configuration OpenID Connect Discovery §4
 //	GET       /.well-known/oauth-authorization-server  RFC 8414 §3
 //	POST      /t/{tenant}/check                 ours; see [Issuer.check]
+//	POST      /t/{tenant}/oauth/token           RFC 6749 §4.4, RFC 7523 §2.2; see [Issuer.access]
 //
 // Limits: 64 KiB a form, 4 KiB a check, 2 KiB state and nonce; how often one address
 // may begin sign-ins, and bring credentials or codes that do not hold, is the

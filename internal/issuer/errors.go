@@ -73,6 +73,12 @@ func tooManyFailures(wait time.Duration) *fault {
 		description: "too many requests from this address with credentials or codes that do not hold"}
 }
 
+// tooManyRequests is what a client is told whose tenant sends more than it may.
+func tooManyRequests(wait time.Duration) *fault {
+	return &fault{status: http.StatusTooManyRequests, code: "temporarily_unavailable", retry: wait,
+		description: "the tenant sends more requests than it may; send fewer at once"}
+}
+
 // seconds is d in whole seconds, rounded up, as Retry-After has it.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)

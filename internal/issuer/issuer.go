@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
+	"github.com/muster-id/muster/internal/fetch"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/registry"
 )
@@ -38,6 +40,10 @@ type Config struct {
 	// Failed counts a request whose credentials or code do not hold, and says how
 	// long the client has to wait before it is told so once more; nil: not at all.
 	Failed func(*http.Request) (wait time.Duration)
+	// Charge counts a request of a tenant's provisioning client; nil lets all pass.
+	Charge Charge
+	// Fetch reads the keys by which assertions of clients are verified.
+	Fetch *fetch.Client
 	// Refused counts an error answer by its OAuth error code; nil counts nothing.
 	Refused func(reason string)
 	// Now is the clock that keys age by; nil means time.Now.
@@ -65,6 +71,9 @@ func New(config Config) (*Issuer, error) {
 	if config.Refused == nil {
 		config.Refused = func(string) {}
 	}
+	if config.Charge == nil {
+		config.Charge = func(context.Context, string, int, int) (time.Duration, error) { return 0, nil }
+	}
 	for _, limit := range []*func(*http.Request) time.Duration{&config.Begins, &config.Failed} {
 		if *limit == nil {
 			*limit = func(*http.Request) time.Duration { return 0 }
@@ -89,6 +98,7 @@ func (i *Issuer) Routes(r chi.Router) {
 	r.Get("/.well-known/openid-configuration", i.serve(i.describe))
 	r.Get("/.well-known/oauth-authorization-server", i.serve(i.describe))
 	r.Post("/t/{tenant}/check", i.serve(i.check))
+	r.Post("/t/{tenant}/oauth/token", i.serve(i.access))
 }
 
 // checkPublicURL accepts an origin: https, or http on this machine (RFC 9207 §2,

@@ -40,6 +40,9 @@ func bulk(c *call) error {
 		return err
 	}
 	n := len(request.Operations)
+	if err := c.charge(n - 1); err != nil {
+		return err
+	}
 	j := &job{
 		call: c, request: request, creations: request.Creations(), ids: map[string]string{},
 		parts: make([]*call, n), results: make([]*bulkResult, n),

@@ -36,6 +36,7 @@ func (c *call) authenticate() error {
 		return err
 	}
 	c.dir = dir
+	c.request = c.request.WithContext(dir.InShare(c.context()))
 	c.keepQuery()
 	return nil
 }

@@ -34,3 +34,26 @@ func bounded(token string) (string, error) {
 	}
 	return token, nil
 }
+
+// admit finds out whether the tenant may send a request now, and whether the credential
+// may do what this one asks for.
+func (c *call) admit() error {
+	if err := c.charge(1); err != nil {
+		return err
+	}
+	if err := acceptable(c.request.Header); err != nil {
+		return err
+	}
+	return c.permitted()
+}
+
+// permitted refuses a change by a credential that only reads (RFC 7644 §2): the
+// transaction that it would be made in refuses too.
+func (c *call) permitted() error {
+	method := c.request.Method
+	reads := method == http.MethodGet || method == http.MethodHead || method == http.MethodPost && strings.HasSuffix(c.path(), "/.search")
+	if c.dir != nil && c.dir.ReadOnly() && !reads {
+		return refuse(http.StatusForbidden, "this credential only reads: a change needs another")
+	}
+	return nil
+}

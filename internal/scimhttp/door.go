@@ -26,6 +26,8 @@ type Config struct {
 	// Failed counts a request whose credential does not hold, and says how long the
 	// client has to wait before it is told so once more; nil: not at all.
 	Failed func(*http.Request) (wait time.Duration)
+	// Charge counts requests of a tenant; nil lets all of them pass.
+	Charge Charge
 	// Refused counts a refusal by its reason: a scimType of RFC 7644 Table 9, or
 	// the status. nil counts nothing.
 	Refused func(reason string)
@@ -38,6 +40,7 @@ type Door struct {
 	log       *slog.Logger
 	requestID func(*http.Request) uuid.UUID
 	failed    func(*http.Request) time.Duration
+	charge    Charge
 	refused   func(reason string)
 	now       func() time.Time
 	large     chan struct{} // a place for each large body that is in hand
@@ -51,12 +54,16 @@ func New(config Config) *Door {
 		log:       config.Log,
 		requestID: config.RequestID,
 		failed:    config.Failed,
+		charge:    config.Charge,
 		refused:   config.Refused,
 		now:       time.Now,
 		large:     make(chan struct{}, largeBodies),
 	}
 	if d.failed == nil {
 		d.failed = func(*http.Request) time.Duration { return 0 }
+	}
+	if d.charge == nil {
+		d.charge = chargeNobody
 	}
 	if d.refused == nil {
 		d.refused = func(string) {}
@@ -191,7 +198,7 @@ func (c *call) run(handle handler) (err error) {
 	if err := c.authenticate(); err != nil {
 		return err
 	}
-	if err := acceptable(c.request.Header); err != nil {
+	if err := c.admit(); err != nil {
 		return err
 	}
 	return handle(c)
@@ -219,6 +226,9 @@ func (d *Door) refuse(c *call, err error) {
 		}
 	}
 	if answer.fault.Status == http.StatusUnauthorized {
+		if c.dir != nil {
+			c.dir.Refused()
+		}
 		if wait := d.failed(c.request); wait > 0 {
 			answer = tooManyFailures(wait)
 		}

@@ -39,6 +39,8 @@ type refusal struct {
 	fault *scim.Error
 	retry time.Duration // worth sending again after that time; 0: not
 	ours  bool          // not the client's doing: the cause belongs in the log
+
+	limited bool // the tenant's own limit, and nothing that the request said
 }
 
 // wireError is the one translator of errors. What it does not know is ours: a
@@ -46,6 +48,7 @@ type refusal struct {
 func wireError(err error, request uuid.UUID) refusal {
 	var fault *scim.Error
 	var taken *store.TakenError
+	var limit *limitError
 	switch {
 	case errors.As(err, &fault):
 		return refusal{fault: fault}
@@ -59,6 +62,10 @@ func wireError(err error, request uuid.UUID) refusal {
 		return refusal{fault: refuse(http.StatusPreconditionFailed, "the resource has changed: its version is not the one in If-Match")}
 	case errors.Is(err, store.ErrTooMany):
 		return refusal{fault: scim.TooMany("the query takes too long; make the filter more selective")}
+	case errors.As(err, &limit):
+		return limited(limit.wait, "the tenant sends more requests than it may; send fewer at once")
+	case errors.Is(err, store.ErrBusy):
+		return limited(busyWait, "too many requests of the tenant wait already; send fewer at once")
 	case errors.Is(err, store.ErrUnknownOutcome):
 		return refusal{fault: refuse(http.StatusServiceUnavailable, "it is not known whether the change is durable; send it again (reference %s)", request), retry: pause, ours: true}
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
@@ -80,11 +87,14 @@ func tooManyFailures(wait time.Duration) refusal {
 // tells reports whether the refusal says something that only a valid
 // credential may learn.
 func (a refusal) tells() bool {
-	return a.fault.Status != http.StatusUnauthorized && !a.ours
+	return a.fault.Status != http.StatusUnauthorized && !a.ours && !a.limited
 }
 
 // reason names the refusal for the counters: a closed set.
 func (a refusal) reason() string {
+	if a.limited {
+		return "tenant_limit"
+	}
 	if a.fault.Type != "" {
 		return a.fault.Type
 	}

@@ -45,7 +45,7 @@ func start(t *testing.T, st *store.Store) *world {
 // unlimited are the limits of tests about something else: all their requests are
 // of one address.
 func unlimited() server.Limits {
-	return server.Limits{SignIns: server.Unlimited(), Failures: server.Unlimited()}
+	return server.Limits{SignIns: server.Unlimited(), Failures: server.Unlimited(), Requests: server.Unlimited()}
 }
 
 func serve(t *testing.T, st *store.Store, metrics *server.Metrics, options ...func(*server.Config)) *world {

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"container/list"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -23,82 +21,54 @@ func PerSecond(n, burst int) Rate { return Rate{PerSecond: rate.Limit(n), Burst:
 // Unlimited is the Rate of what may happen at any time.
 func Unlimited() Rate { return Rate{PerSecond: rate.Inf} }
 
-// Limits are what one address may do. An address is the other end of the socket,
-// or who a trusted proxy heard from: behind a proxy that is not named all requests
-// are of one address. A limit of zero has its default.
+// Limits are what one address and one tenant may do. An address is the other end
+// of the socket, or who a trusted proxy heard from: behind a proxy that is not named
+// all requests are of one address. A limit of zero has its default.
 //
-// Neither limit is what keeps a credential from being guessed: all of them have
-// 256 random bits. They keep what strangers cause small, and they shut out
-// nobody who has a credential that holds.
+// Neither limit of an address is what keeps a credential from being guessed: all of
+// them have 256 random bits. They keep what strangers cause small, and they shut out
+// nobody who has a credential that holds. The limit of a tenant counts the requests
+// of credentials that hold, and nobody else's. Each process counts for itself.
 type Limits struct {
 	SignIns  Rate // authorization requests, each of which may store a sign-in: 20 a second, 100 at once
 	Failures Rate // credentials and codes that do not hold: 10 a second, 100 at once
+
+	// Requests are those of a tenant's provisioning clients, and of Bulk each
+	// operation: 100 a second, 200 at once. Entra sends up to 25 a second and takes
+	// a refusal badly, so that it is four times that, and a little more is slowed.
+	Requests Rate
 }
 
 func (l Limits) withDefaults() Limits {
-	if l.SignIns == (Rate{}) {
-		l.SignIns = Rate{PerSecond: 20, Burst: 100}
-	}
-	if l.Failures == (Rate{}) {
-		l.Failures = Rate{PerSecond: 10, Burst: 100}
+	for _, limit := range []struct {
+		set    *Rate
+		normal Rate
+	}{
+		{&l.SignIns, PerSecond(20, 5)}, {&l.Failures, PerSecond(10, 10)}, {&l.Requests, PerSecond(100, 2)},
+	} {
+		if *limit.set == (Rate{}) {
+			*limit.set = limit.normal
+		}
 	}
 	return l
 }
 
-// maxAddresses is how many addresses a limiter remembers, some 300 bytes each.
-const maxAddresses = 10_000
-
-// A limiter holds each address to a Rate. It forgets the address that has been
-// quiet for longest when there are too many: its memory does not grow.
+// A limiter holds each address to a Rate.
 type limiter struct {
-	rate Rate
-	now  func() time.Time
-
-	mu      sync.Mutex
-	seen    map[netip.Addr]*list.Element // of *visitor
-	recency *list.List                   // the latest first
-}
-
-// A visitor is one address and what it has left.
-type visitor struct {
-	address netip.Addr
-	bucket  *rate.Limiter
+	rate    Rate
+	now     func() time.Time
+	buckets *buckets[netip.Addr]
 }
 
 func newLimiter(r Rate, now func() time.Time) *limiter {
-	r.Burst = max(r.Burst, 1)
-	return &limiter{rate: r, now: now, seen: map[netip.Addr]*list.Element{}, recency: list.New()}
+	return &limiter{rate: r, now: now, buckets: newBuckets[netip.Addr]()}
 }
-
-// longestWait is the most that anybody is told to wait, where a rate never refills.
-const longestWait = time.Hour
 
 // wait counts one happening of r's address and returns 0, or returns how long
 // the address has to wait until it may happen, and counts nothing.
 func (l *limiter) wait(r *http.Request) time.Duration {
-	now := l.now()
-	reservation := l.bucket(address(r)).ReserveN(now, 1)
-	delay := reservation.DelayFrom(now)
-	if delay > 0 {
-		reservation.CancelAt(now)
-	}
-	return min(delay, longestWait)
-}
-
-func (l *limiter) bucket(address netip.Addr) *rate.Limiter {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if known := l.seen[address]; known != nil {
-		l.recency.MoveToFront(known)
-		return known.Value.(*visitor).bucket
-	}
-	if len(l.seen) >= maxAddresses {
-		oldest := l.recency.Back()
-		delete(l.seen, l.recency.Remove(oldest).(*visitor).address)
-	}
-	v := &visitor{address, rate.NewLimiter(l.rate.PerSecond, l.rate.Burst)}
-	l.seen[address] = l.recency.PushFront(v)
-	return v.bucket
+	delay, _ := l.buckets.of(address(r), l.rate, l.now()).take(l.now(), 1, 0)
+	return delay
 }
 
 // address is whose requests count together: the peer's, or of IPv6 its /64, which

@@ -68,12 +68,12 @@ func TestALimiterDoesNotGrow(t *testing.T) {
 	l := newLimiter(Rate{PerSecond: 0.001, Burst: 1}, func() time.Time { return time.Time{} })
 	busy, quiet := from("192.0.2.1:1"), from("192.0.2.2:1")
 	l.wait(quiet)
-	for i := range 2 * maxAddresses {
+	for i := range 2 * maxBuckets {
 		l.wait(from(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)))
 		l.wait(busy)
 	}
-	if len(l.seen) != maxAddresses || l.recency.Len() != maxAddresses {
-		t.Errorf("%d addresses are remembered in %d places, want %d", len(l.seen), l.recency.Len(), maxAddresses)
+	if known := l.buckets; len(known.known) != maxBuckets || known.recency.Len() != maxBuckets {
+		t.Errorf("%d addresses are remembered in %d places, want %d", len(known.known), known.recency.Len(), maxBuckets)
 	}
 	if l.wait(busy) == 0 {
 		t.Error("the address that kept coming was forgotten")

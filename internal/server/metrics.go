@@ -20,6 +20,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	refusals *prometheus.CounterVec
+	limited  *prometheus.CounterVec
 	ignored  *prometheus.CounterVec
 	retried  prometheus.Counter
 	unknown  *prometheus.CounterVec
@@ -44,6 +45,10 @@ func NewMetrics() *Metrics {
 			Name: "muster_refusals_total",
 			Help: "Refusals by door and reason: a decision's reason, a scimType, or a status.",
 		}, []string{"door", "reason"}),
+		limited: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "muster_tenant_limit_total",
+			Help: "Requests above their tenant's rate, by outcome: slowed or refused.",
+		}, []string{"outcome"}),
 		ignored: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "muster_ignored_operations_total",
 			Help: "Operations of provisioning clients that were ignored or repaired, by quirk.",
@@ -65,7 +70,7 @@ func NewMetrics() *Metrics {
 			Help: "Requests that the provisioning log had no place for: reads and refusals.",
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.refusals, m.ignored, m.retried, m.unknown, m.lag, m.dropped,
+	m.registry.MustRegister(m.requests, m.seconds, m.refusals, m.limited, m.ignored, m.retried, m.unknown, m.lag, m.dropped,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -88,6 +93,9 @@ func (m *Metrics) request(route, method string, status int, took time.Duration) 
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route, method).Observe(took.Seconds())
 }
+
+// throttled counts a request above its tenant's rate.
+func (m *Metrics) throttled(outcome string) { m.limited.WithLabelValues(outcome).Inc() }
 
 // refusedAt returns what counts the refusals of a door.
 func (m *Metrics) refusedAt(door string) func(reason string) {

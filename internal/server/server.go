@@ -3,7 +3,7 @@
 // Around every request stand the same few things: an id, the security headers,
 // a deadline, a last resort for panics, one line of access log and the
 // counters. The doors ask it how often one address may begin sign-ins and fail
-// to authenticate. Metrics and profiles have a listener of their own.
+// to authenticate, and how many requests one tenant may send. Metrics and profiles have a listener of their own.
 package server
 
 import (
@@ -26,7 +26,7 @@ type Config struct {
 	Log       *slog.Logger
 	Metrics   *Metrics // whose Store method the Store was opened with; nil: metrics of its own
 
-	Limits Limits // of one address; zero: the defaults
+	Limits Limits // of one address and one tenant; zero: the defaults
 
 	// TrustedProxies are the networks of load balancers whose X-Forwarded-For is
 	// believed; none: the peer is the other end of the socket.
@@ -37,7 +37,8 @@ type Config struct {
 }
 
 // Server is the deployment's HTTP interface. It keeps no state of its own
-// besides whether it is about to stop.
+// besides whether it is about to stop, and what each address and tenant has left
+// of its limits here: several servers let in as many times as much.
 type Server struct {
 	store   *store.Store
 	log     *slog.Logger
@@ -82,6 +83,7 @@ func (s *Server) doors(c Config) ([]door, error) {
 
 	limits := c.Limits.withDefaults()
 	signIns, failures := newLimiter(limits.SignIns, s.now), newLimiter(limits.Failures, s.now)
+	tenants := newThrottle(limits.Requests, s.now, s.metrics.throttled)
 
 	applications, err := issuer.New(issuer.Config{
 		Store: c.Store, PublicURL: c.PublicURL, Log: c.Log,
@@ -90,6 +92,8 @@ func (s *Server) doors(c Config) ([]door, error) {
 		Page:      people.Page,
 		Begins:    signIns.wait,
 		Failed:    failures.wait,
+		Charge:    tenants.charge,
+		Fetch:     c.Login.Fetch,
 		Refused:   s.metrics.refusedAt("issuer"),
 	})
 	if err != nil {
@@ -100,6 +104,7 @@ func (s *Server) doors(c Config) ([]door, error) {
 		Store: c.Store, PublicURL: c.PublicURL, Log: c.Log,
 		RequestID: RequestID,
 		Failed:    failures.wait,
+		Charge:    tenants.charge,
 		Refused:   s.metrics.refusedAt("scim"),
 	})
 	return []door{clients, people, applications}, nil

@@ -43,8 +43,8 @@ type proof struct {
 	until     time.Time // when nobody would accept the assertion any more
 }
 
-// An AccessToken is what a client is given, the only time it is shown.
-type AccessToken struct {
+// A ClientToken is what a client is given, the only time it is shown.
+type ClientToken struct {
 	Token    string
 	Lifetime time.Duration
 }
@@ -150,9 +150,9 @@ func (c *Client) ProveAssertion(id string, until time.Time) {
 // connection until it expires, or the client, its secret, the connection or the
 // tenant is ended: that is looked at at every use. An assertion that was brought
 // before is ErrUnauthenticated.
-func (c *Client) Token(ctx context.Context) (AccessToken, error) {
+func (c *Client) Token(ctx context.Context) (ClientToken, error) {
 	if !c.proof.given {
-		return AccessToken{}, ErrUnauthenticated
+		return ClientToken{}, ErrUnauthenticated
 	}
 	token := registry.AccessPrefix + random()
 	err := c.store.write(ctx, func() *pgx.Batch {
@@ -169,9 +169,9 @@ func (c *Client) Token(ctx context.Context) (AccessToken, error) {
 		err = ErrUnauthenticated
 	}
 	if err != nil {
-		return AccessToken{}, err
+		return ClientToken{}, err
 	}
-	return AccessToken{Token: token, Lifetime: c.lifetime}, nil
+	return ClientToken{Token: token, Lifetime: c.lifetime}, nil
 }
 
 // queue uses the proof up, and notes its use.

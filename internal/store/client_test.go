@@ -262,9 +262,9 @@ func TestExpiredTokensAreSwept(t *testing.T) {
 	stays, goes := p.fetch(), p.fetch()
 	c := must[*store.Client](t)(p.store.Client(t.Context(), p.slug, p.oauth.ID.String()))
 	c.ProveAssertion("kept", time.Now().Add(-time.Minute))
-	must[store.AccessToken](t)(c.Token(t.Context()))
+	must[store.ClientToken](t)(c.Token(t.Context()))
 	c.ProveAssertion("swept", time.Now().Add(-2*time.Hour))
-	must[store.AccessToken](t)(c.Token(t.Context()))
+	must[store.ClientToken](t)(c.Token(t.Context()))
 	conn := storetest.Look(t, p.owner, p.slug)
 	_, err := conn.Exec(t.Context(), `update client_tokens set expires_at = now() - interval '1 second' where hash = sha256($1)`, []byte(goes))
 	if err != nil {

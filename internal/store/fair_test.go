@@ -179,7 +179,7 @@ func (p *stand) fetch() string {
 	if err := c.ProveSecret(p.oauthSecret); err != nil {
 		p.t.Fatal(err)
 	}
-	return must[store.AccessToken](p.t)(c.Token(p.t.Context())).Token
+	return must[store.ClientToken](p.t)(c.Token(p.t.Context())).Token
 }
 
 func (p *stand) journey() store.SignIn {
