@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -201,13 +202,14 @@ func (dir *Directory) retryRules(ctx context.Context, change func() error) error
 	return err
 }
 
-// parseID reads an id of ours; anything else is no id.
+// parseID reads an id of ours; anything else is no id. Letter case counts: it is
+// case-exact (RFC 7643 §3.1).
 func parseID(id string) (uuid.UUID, error) {
 	if len(id) != 36 {
 		return uuid.Nil, ErrNotFound
 	}
 	parsed, err := uuid.Parse(id)
-	if err != nil {
+	if err != nil || strings.ToLower(id) != id {
 		return uuid.Nil, ErrNotFound
 	}
 	return parsed, nil
