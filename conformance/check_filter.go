@@ -7,7 +7,7 @@ import (
 )
 
 var filterChecks = []Check{
-	{Name: "filters/zones", Rows: []string{"M13"}, Run: datesInOtherZones},
+	{Name: "filters/zones", Rows: []string{"M13"}, Needs: []string{empty}, Run: datesInOtherZones},
 	{Name: "filters/size", Rows: []string{"M42"}, Run: filtersBeyondBounds},
 }
 

@@ -15,7 +15,7 @@ var scimTypes = []string{
 const errorSchema = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 var httpChecks = []Check{
-	{Name: "http/not-utf-8", Rows: []string{"F28"}, Run: func(t *Trial) {
+	{Name: "http/not-utf-8", Rows: []string{"F28"}, Needs: []string{empty}, Run: func(t *Trial) {
 		const refused = `400
 Content-Type: application/scim+json
 {"schemas":["` + errorSchema + `"],"status":"400","scimType":"invalidSyntax","detail":"..."}`

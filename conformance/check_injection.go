@@ -15,7 +15,7 @@ var injections = []string{
 }
 
 var injectionChecks = []Check{
-	{Name: "injection/values", Rows: []string{"X02"}, Run: injectedValues},
+	{Name: "injection/values", Rows: []string{"X02"}, Needs: []string{empty}, Run: injectedValues},
 	{Name: "injection/addresses", Rows: []string{"X02"}, Run: injectedAddresses},
 }
 

@@ -3,7 +3,7 @@ package conformance
 import "fmt"
 
 var pageChecks = []Check{
-	{Name: "pages/every-item-once", Rows: []string{"O08"}, Run: func(t *Trial) {
+	{Name: "pages/every-item-once", Rows: []string{"O08"}, Needs: []string{empty}, Run: func(t *Trial) {
 		users := people(t, 23)
 		for _, count := range []int{1, 4, 7, 23, 100} {
 			seen := map[string]int{}
@@ -20,7 +20,7 @@ var pageChecks = []Check{
 			}
 		}
 	}},
-	{Name: "pages/hundred", Rows: []string{"O05", "AA06"}, Run: func(t *Trial) {
+	{Name: "pages/hundred", Rows: []string{"O05", "AA06"}, Needs: []string{empty}, Run: func(t *Trial) {
 		users := people(t, 101)
 		t.Check(len(t.page("GET /Users?count=100").Resources) == 100, "count=100 gives fewer")
 		t.Check(len(t.page("GET /Users").Resources) >= 100, "the usual page holds fewer than 100")

@@ -19,6 +19,8 @@ type Provider struct {
 	Token  string            // a bearer token for it
 	Actors map[string]string // what else transcripts may name: doc.go lists them
 	Offers []string          // the features it has: see Probe
+
+	custody *custody // of a run beside other resources; nil: nobody else is there
 }
 
 // An Answer is what came back for a request.
@@ -33,6 +35,7 @@ type player struct {
 	base     string
 	client   *http.Client
 	captured captures
+	custody  *custody
 }
 
 func newPlayer(provider Provider) *player {
@@ -41,7 +44,7 @@ func newPlayer(provider Provider) *player {
 	for name, value := range provider.Actors {
 		captured[name] = strings.TrimSuffix(value, "/")
 	}
-	return &player{base: base, captured: captured, client: &http.Client{
+	return &player{base: base, captured: captured, custody: provider.custody, client: &http.Client{
 		Timeout:       time.Minute,
 		Transport:     &http.Transport{DisableCompression: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -49,6 +52,18 @@ func newPlayer(provider Provider) *player {
 }
 
 func (p *player) send(ctx context.Context, r Request) (Answer, error) {
+	r, err := p.fill(r)
+	if err != nil {
+		return Answer{}, err
+	}
+	if p.custody == nil {
+		return p.exchange(ctx, r)
+	}
+	return p.custody.send(r, func(r Request) (Answer, error) { return p.patient(ctx, r) })
+}
+
+// exchange sends a request that is filled in.
+func (p *player) exchange(ctx context.Context, r Request) (Answer, error) {
 	request, err := p.request(ctx, r)
 	if err != nil {
 		return Answer{}, err
@@ -80,20 +95,37 @@ func (c captures) compare(want Response, got Answer) error {
 	return nil
 }
 
+// fill puts what was captured into a request.
+func (p *player) fill(r Request) (Request, error) {
+	var err error
+	if r.Target, err = p.captured.fill(r.Target); err != nil {
+		return r, err
+	}
+	if r.Body, err = p.captured.fill(r.Body); err != nil {
+		return r, err
+	}
+	header := http.Header{}
+	for name, values := range r.Header {
+		for _, value := range values {
+			filled, err := p.captured.fill(value)
+			if err != nil {
+				return r, err
+			}
+			header.Add(name, filled)
+		}
+	}
+	r.Header = header
+	return r, nil
+}
+
+// request is what is sent: with the transcript's headers in the place of the customary
+// ones.
 func (p *player) request(ctx context.Context, r Request) (*http.Request, error) {
-	target, err := p.captured.fill(r.Target)
-	if err != nil {
-		return nil, err
+	url := p.base + encode(r.Target)
+	if strings.HasPrefix(r.Target, "http://") || strings.HasPrefix(r.Target, "https://") {
+		url = encode(r.Target) // another actor's base
 	}
-	body, err := p.captured.fill(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	url := p.base + encode(target)
-	if strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://") {
-		url = encode(target) // another actor's base
-	}
-	request, err := http.NewRequestWithContext(ctx, r.Method, url, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, r.Method, url, strings.NewReader(r.Body))
 	if err != nil {
 		return nil, err
 	}
@@ -101,30 +133,21 @@ func (p *player) request(ctx context.Context, r Request) (*http.Request, error) 
 		"Authorization": {"Bearer " + p.captured["token"]},
 		"Accept":        {"application/scim+json"},
 	}
-	if body != "" {
+	if r.Body != "" {
 		request.Header.Set("Content-Type", "application/scim+json; charset=utf-8")
 	}
-	return request, p.setHeader(request, r.Header)
-}
-
-// setHeader sends the transcript's headers in the place of the customary ones.
-func (p *player) setHeader(request *http.Request, header http.Header) error {
-	for name, values := range header {
+	for name, values := range r.Header {
 		request.Header.Del(name)
 		for _, value := range values {
-			filled, err := p.captured.fill(value)
-			if err != nil {
-				return err
-			}
-			if filled != "" {
-				request.Header.Add(name, filled)
+			if value != "" {
+				request.Header.Add(name, value)
 			}
 		}
 	}
-	if agent, named := header["User-Agent"]; named && agent[0] == "" {
+	if agent, named := r.Header["User-Agent"]; named && agent[0] == "" {
 		request.Header["User-Agent"] = nil // net/http sends its own name otherwise
 	}
-	return nil
+	return request, nil
 }
 
 // encode makes a target that was written to be read into one that can be sent:

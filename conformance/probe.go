@@ -10,8 +10,8 @@ import (
 
 // Probe asks the service provider what it offers, in the words of the line "Needs:"
 // of transcripts: the features of its ServiceProviderConfig that it supports (patch,
-// bulk, filter, changePassword, sort, etag), cursor for cursors (RFC 9865 §4), and
-// the names of its ResourceTypes.
+// bulk, filter, changePassword, sort, etag), cursor for cursors (RFC 9865 §4), the
+// names of its ResourceTypes, and empty where it holds neither users nor groups.
 func Probe(ctx context.Context, provider Provider) ([]string, error) {
 	var config map[string]json.RawMessage
 	if err := read(ctx, provider, "/ServiceProviderConfig", &config); err != nil {
@@ -37,8 +37,12 @@ func Probe(ctx context.Context, provider Provider) ([]string, error) {
 	for _, resourceType := range types.Resources {
 		offers = append(offers, resourceType.Name)
 	}
+	held, err := countAll(ctx, provider)
+	if err == nil && held == 0 {
+		offers = append(offers, empty)
+	}
 	slices.Sort(offers)
-	return offers, nil
+	return offers, err
 }
 
 func read(ctx context.Context, provider Provider, target string, v any) error {

@@ -51,7 +51,7 @@ func (p *program) root() *cobra.Command {
 		p.serveCommand(), p.migrateCommand(), p.configCommand(),
 		p.tenantCommand(), p.connectionCommand(), p.tokenCommand(), p.clientCommand(), p.appCommand(), p.keyCommand(),
 		p.userCommand(), p.rulesCommand(), p.explainCommand(), p.checkCommand(),
-		p.idpCommand(), p.demoCommand())
+		p.idpCommand(), p.conformanceCommand(), p.demoCommand())
 	root.Long = rootText
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -1,0 +1,169 @@
+package conformance
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// longestShown bounds what a report repeats of one request or answer, in bytes.
+const longestShown = 4 << 10
+
+// WriteText writes the run as people read it: what each part came to, then every
+// failure with its request and its answer, then what was not supported and why.
+func (s Summary) WriteText(w io.Writer) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s\n\n", s.Base)
+	fmt.Fprintf(&out, "%-16s %8s %8s %14s\n", "part", "passed", "failed", "not supported")
+	for _, part := range s.parts() {
+		fmt.Fprintf(&out, "%-16s %8d %8d %14d\n", part.name, part.Count(Passed), part.Count(Failed), part.Count(NotSupported))
+	}
+	fmt.Fprintf(&out, "%-16s %8d %8d %14d\n", "all", s.Count(Passed), s.Count(Failed), s.Count(NotSupported))
+	for _, r := range s.Results {
+		if r.Outcome == Failed {
+			r.writeFailure(&out)
+		}
+	}
+	s.writeLacking(&out)
+	for _, r := range s.Results {
+		for _, left := range r.Left {
+			fmt.Fprintf(&out, "\nleft behind by %s, delete it: %s\n", r.Name, left)
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+func (r Result) writeFailure(out *strings.Builder) {
+	fmt.Fprintf(out, "\nFAILED %s", r.Name)
+	if r.Step > 0 {
+		fmt.Fprintf(out, ", step %d", r.Step)
+	}
+	fmt.Fprintf(out, "\n%s", indented("", r.Promise))
+	if len(r.Rows) > 0 {
+		fmt.Fprintf(out, "  shows %s\n", strings.Join(r.Rows, " "))
+	}
+	out.WriteString(indented("", r.Error))
+	out.WriteString(indented("> ", r.Request))
+	out.WriteString(indented("< ", r.Answer))
+}
+
+func indented(mark, text string) string {
+	if text == "" {
+		return ""
+	}
+	if len(text) > longestShown {
+		text = strings.ToValidUTF8(text[:longestShown], "") + " …"
+	}
+	return "  " + mark + strings.ReplaceAll(text, "\n", "\n  "+mark) + "\n"
+}
+
+// writeLacking says once for each feature what was not played for want of it.
+func (s Summary) writeLacking(out *strings.Builder) {
+	lacking := map[string][]string{}
+	var order []string
+	for _, r := range s.Results {
+		if len(r.Lacking) == 0 {
+			continue
+		}
+		feature := strings.Join(r.Lacking, ", ")
+		if lacking[feature] == nil {
+			order = append(order, feature)
+		}
+		lacking[feature] = append(lacking[feature], r.Name)
+	}
+	for _, feature := range order {
+		fmt.Fprintf(out, "\nnot supported, for want of %s: %s\n", feature, strings.Join(lacking[feature], ", "))
+	}
+}
+
+// parts are the results by the folder of their names.
+type part struct {
+	name string
+	Summary
+}
+
+func (s Summary) parts() []part {
+	var parts []part
+	at := map[string]int{}
+	for _, r := range s.Results {
+		name, _, _ := strings.Cut(r.Name, "/")
+		i, known := at[name]
+		if !known {
+			i = len(parts)
+			at[name], parts = i, append(parts, part{name: name})
+		}
+		parts[i].Results = append(parts[i].Results, r)
+	}
+	return parts
+}
+
+// The JUnit form, as build servers read it.
+type (
+	junitSuites struct {
+		XMLName xml.Name     `xml:"testsuites"`
+		Suites  []junitSuite `xml:"testsuite"`
+	}
+	junitSuite struct {
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Skipped  int         `xml:"skipped,attr"`
+		Seconds  string      `xml:"time,attr"`
+		Cases    []junitCase `xml:"testcase"`
+	}
+	junitCase struct {
+		Class   string        `xml:"classname,attr"`
+		Name    string        `xml:"name,attr"`
+		Seconds string        `xml:"time,attr"`
+		Failure *junitMessage `xml:"failure"`
+		Skipped *junitMessage `xml:"skipped"`
+	}
+	junitMessage struct {
+		Message string `xml:"message,attr"`
+		Text    string `xml:",chardata"`
+	}
+)
+
+// WriteJUnit writes the run as JUnit XML: a suite for each part.
+func (s Summary) WriteJUnit(w io.Writer) error {
+	var all junitSuites
+	for _, part := range s.parts() {
+		suite := junitSuite{Name: part.name, Tests: len(part.Results), Failures: part.Count(Failed), Skipped: part.Count(NotSupported)}
+		var took time.Duration
+		for _, r := range part.Results {
+			suite.Cases = append(suite.Cases, r.junit())
+			took += r.Took
+		}
+		suite.Seconds = seconds(took)
+		all.Suites = append(all.Suites, suite)
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	encoder := xml.NewEncoder(w)
+	encoder.Indent("", "  ")
+	if err := encoder.Encode(all); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func (r Result) junit() junitCase {
+	class, name, _ := strings.Cut(r.Name, "/")
+	c := junitCase{Class: class, Name: name, Seconds: seconds(r.Took)}
+	switch r.Outcome {
+	case Failed:
+		var text strings.Builder
+		r.writeFailure(&text)
+		c.Failure = &junitMessage{Message: r.Error, Text: text.String()}
+	case NotSupported:
+		c.Skipped = &junitMessage{Message: "not supported: " + strings.Join(r.Lacking, ", ")}
+	}
+	return c
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
