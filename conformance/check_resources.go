@@ -12,6 +12,7 @@ import (
 
 var resourceChecks = []Check{
 	{Name: "resources/ids", Rows: []string{"B10", "B13"}, Run: checkIDs},
+	{Name: "resources/exact-ids", Rows: []string{"B14"}, Run: checkExactIDs},
 	{Name: "resources/race", Rows: []string{"E12"}, Run: checkRace},
 	{Name: "resources/round-trip", Rows: []string{"D35"}, Run: checkRoundTrip},
 }
@@ -32,6 +33,18 @@ func checkIDs(t *Trial) {
 		t.Check(!strings.Contains(strings.ToLower(made.ID), "bulkid"), "id %q", made.ID)
 		seen[made.ID] = true
 	}
+}
+
+// checkExactIDs: an id is told apart by letter case, and always shown (RFC 7643 §3.1).
+func checkExactIDs(t *Trial) {
+	t.Expect(t.Send(`POST /Users
+{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bjensen"}`), "201\n"+`{"id":"{id}","...":"..."}`)
+	other := strings.ToUpper(t.Named("id"))
+	t.Check(other != t.Named("id"), "id %s has no letters", other)
+	t.Name("other", other)
+	t.Expect(t.Send("GET /Users/{other}"), "404\n...")
+	t.Expect(t.Send(`GET /Users?filter=id eq "{other}"`), "200\n"+`{"totalResults":0,"...":"..."}`)
+	t.Expect(t.Send("GET /Users/{id}?excludedAttributes=id"), "200\n"+`{"id":"{id}","...":"..."}`)
 }
 
 // checkRace: of many creations of one name at once, one is done (RFC 7643 §7).

@@ -69,13 +69,13 @@ func (c *call) query(rt *scim.ResourceType) (store.Query, view, error) {
 		return store.Query{}, view{}, err
 	}
 	query.StartIndex = max(query.StartIndex, 1)
-	if query.Filter, err = filter(rt, values, c.profile()); query.Filter != nil {
+	if query.Filter, err = c.filter(rt, values); query.Filter != nil {
 		c.dir.Noted(query.Filter.Notes)
 	}
 	return query, v, err
 }
 
-func filter(rt *scim.ResourceType, values map[string]string, p scim.Profile) (*scim.Filter, error) {
+func (c *call) filter(rt *scim.ResourceType, values map[string]string) (*scim.Filter, error) {
 	text, given := values["filter"]
 	if !given {
 		return nil, nil
@@ -84,7 +84,7 @@ func filter(rt *scim.ResourceType, values map[string]string, p scim.Profile) (*s
 	if err != nil {
 		return nil, err
 	}
-	return f.Bind(rt, p)
+	return f.Refer(c.base()).Bind(rt, c.profile())
 }
 
 // unlimited asks the store for its usual page.
