@@ -82,10 +82,14 @@ create index client_assertions_expiry on client_assertions (tenant_id, expires_a
 
 -- +goose StatementBegin
 do $$
-declare t text;
+declare t text; c text;
 begin
 	foreach t in array array['clients', 'client_secrets', 'client_tokens', 'client_assertions']
 	loop
+		foreach c in array array['tenant_id', 'connection_id']
+		loop
+			execute format('alter table %I alter column %I set (n_distinct = 1)', t, c);  -- see 00001
+		end loop;
 		execute format('alter table %I enable row level security, force row level security', t);
 		execute format($p$create policy tenant on %I
 			using (tenant_id = current_setting('muster.tenant')::uuid
