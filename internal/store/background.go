@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -159,6 +160,9 @@ func (s *Store) deriveStale(ctx context.Context, tenant uuid.UUID) (more bool, e
 			return tx.commit(func(b *pgx.Batch) { pass.save(ctx, b, more) })
 		})
 	})
+	if errors.Is(err, ErrRedeclared) {
+		return true, nil // by the new schemas, next time
+	}
 	return more, err
 }
 

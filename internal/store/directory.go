@@ -40,6 +40,7 @@ type Directory struct {
 	credential uuid.UUID // uuid.Nil: an admin, who is not verified here
 	actor      string
 	request    Request
+	outdated   bool // settings are: found out by a read
 	settings   *settings
 	record     Record
 	token      *credential // nil: an admin
@@ -149,7 +150,35 @@ func (dir *Directory) Tenant() string { return dir.slug }
 func (dir *Directory) Enter(ctx context.Context) error {
 	b := &pgx.Batch{}
 	dir.enter(b)
-	return dir.store.read(ctx, b)
+	return dir.read(ctx, b)
+}
+
+// read sends a batch that begins with enter and changes nothing. Where the
+// tenant has declared schemas since the Directory's settings were read, it takes
+// the new ones and answers ErrRedeclared.
+func (dir *Directory) read(ctx context.Context, b *pgx.Batch) error {
+	err := dir.store.read(ctx, b)
+	if !dir.outdated {
+		return err
+	}
+	if renewed := dir.renew(ctx); renewed != nil {
+		return renewed
+	}
+	return err
+}
+
+// renew takes the tenant's settings as they are now. ErrRedeclared says that
+// what has been read by those of before is to be read anew.
+func (dir *Directory) renew(ctx context.Context) error {
+	before := dir.settings.vocabulary.versions
+	if err := dir.loadSettings(ctx, true); err != nil {
+		return err
+	}
+	dir.outdated = false
+	if dir.settings.vocabulary.versions != before {
+		return ErrRedeclared
+	}
+	return nil
 }
 
 // enter queues the statement by which every transaction of the Directory
@@ -159,6 +188,13 @@ func (dir *Directory) enter(b *pgx.Batch) { dir.enterExpecting(b, nil) }
 // enterCurrent is enter for a change that derives roles: it also fails where
 // the rules this Directory holds are no longer the tenant's.
 func (dir *Directory) enterCurrent(b *pgx.Batch) { dir.enterExpecting(b, &dir.settings.derivation) }
+
+// enterAlone is enterCurrent for a change of the settings themselves. It waits for
+// every change that was made by those of before.
+func (dir *Directory) enterAlone(b *pgx.Batch) {
+	b.Queue(`select pg_advisory_xact_lock(hashtextextended('rules ' || $1::text, 0))`, dir.tenant.String())
+	dir.enterCurrent(b)
+}
 
 func (dir *Directory) enterExpecting(b *pgx.Batch, derivation *int64) {
 	if dir.credential == uuid.Nil {
@@ -181,20 +217,21 @@ func (dir *Directory) enterExpecting(b *pgx.Batch, derivation *int64) {
 			}
 			if err == nil && current > dir.settings.derivation {
 				dir.store.settings.forget(dir.tenant) // the next request is read by what holds now
+				dir.outdated = true
 			}
 			return err
 		})
 }
 
 // retryRules runs change, and once more with fresh settings where the rules
-// had changed under it.
+// had changed under it. Where the schemas had, it answers ErrRedeclared.
 func (dir *Directory) retryRules(ctx context.Context, change func() error) error {
 	err := change()
 	for range tries - 1 {
 		if state(err) != stateOtherRules {
 			break
 		}
-		if err := dir.loadSettings(ctx, true); err != nil {
+		if err := dir.renew(ctx); err != nil {
 			return err
 		}
 		err = change()

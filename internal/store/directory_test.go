@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -80,6 +82,17 @@ var crossings = map[string]crossing{
 	"DeleteGroup": notFound(func(dir *store.Directory, theirs *stand) error {
 		return dir.DeleteGroup(theirs.t.Context(), theirs.finance.ID.String(), "*")
 	}),
+	"Resource": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, err := dir.Resource(theirs.t.Context(), theirs.badgeKey(dir))
+		return err
+	}),
+	"UpdateResource": notFound(func(dir *store.Directory, theirs *stand) error {
+		_, _, err := dir.UpdateResource(theirs.t.Context(), theirs.badgeKey(dir), "", set("identifier", "taken over"))
+		return err
+	}),
+	"DeleteResource": notFound(func(dir *store.Directory, theirs *stand) error {
+		return dir.DeleteResource(theirs.t.Context(), theirs.badgeKey(dir), "")
+	}),
 	"WithConnection": func(t *testing.T, mine, theirs *stand) {
 		if _, err := mine.admin().WithConnection(theirs.id); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("got %v, want not found", err)
@@ -110,6 +123,38 @@ var crossings = map[string]crossing{
 		if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != mine.finance.ID ||
 			len(page.Items[0].Members) != 1 || page.Items[0].Members[0].ID != mine.jamie.ID {
 			t.Errorf("all: got %+v %v, want the one group here with the one person here", page, err)
+		}
+	},
+
+	"Resources": func(t *testing.T, mine, theirs *stand) {
+		for _, text := range []string{`id eq "` + theirs.badge.ID.String() + `"`, `identifier eq "nobody's"`} {
+			page, err := mine.scim().Resources(t.Context(), mine.testType(), store.Query{Count: 10, Filter: filterBy(t, mine.testType(), text)})
+			if err != nil || page.Total != 0 || len(page.Items) != 0 {
+				t.Errorf("%s: got %d %v, want none", text, page.Total, err)
+			}
+		}
+		for _, query := range []store.Query{{Count: 10}, {Count: 10, Filter: filterBy(t, mine.testType(), `identifier eq "JAMIE'S"`)}} {
+			page, err := mine.scim().Resources(t.Context(), mine.testType(), query)
+			if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != mine.badge.ID {
+				t.Errorf("all: got %+v %v, want the one resource here", page, err)
+			}
+		}
+	},
+	"CreateResource": func(t *testing.T, mine, theirs *stand) {
+		identifier := uuid.NewString()
+		var made []store.ResourceKey
+		for _, p := range []*stand{mine, theirs} { // unique here, whoever has it there
+			r := must[store.Resource](t)(p.scim().CreateResource(t.Context(), p.testType(), badge(identifier)))
+			made = append(made, store.ResourceKey{Type: p.testType(), ID: r.ID.String()})
+		}
+		var taken *store.TakenError
+		if _, err := mine.scim().CreateResource(t.Context(), mine.testType(), badge(identifier)); !errors.As(err, &taken) || taken.Attribute != "identifier" {
+			t.Errorf("here again: got %v, want that the identifier is taken", err)
+		}
+		for i, p := range []*stand{mine, theirs} {
+			if err := p.scim().DeleteResource(t.Context(), made[i], ""); err != nil {
+				t.Error(err)
+			}
 		}
 	},
 
@@ -183,6 +228,26 @@ var crossings = map[string]crossing{
 	"UserType":      servesOnlyItsOwn,
 	"GroupType":     servesOnlyItsOwn,
 	"ResourceTypes": servesOnlyItsOwn,
+
+	"DeclareSchema": func(t *testing.T, mine, theirs *stand) {
+		before := must[[]store.Declared](t)(theirs.admin().Schemas(t.Context()))
+		document := []byte(`{"id":"urn:example:` + uuid.NewString() + `","attributes":[{"name":"x"}]}`)
+		d := must[store.Declared](t)(mine.admin().DeclareSchema(t.Context(), document, ""))
+		if after := must[[]store.Declared](t)(theirs.admin().Schemas(t.Context())); mine.tenant != theirs.tenant && len(after) != len(before) {
+			t.Errorf("%s was declared there too", d.Name)
+		}
+	},
+	"RegisterResourceType": func(t *testing.T, mine, theirs *stand) {
+		before := must[[]store.Declared](t)(theirs.admin().DeclaredTypes(t.Context()))
+		name := "T" + strings.ReplaceAll(uuid.NewString(), "-", "")
+		document := []byte(`{"name":"` + name + `","endpoint":"/` + name + `","schema":"` + mine.testType().Core.ID + `"}`)
+		must[store.Declared](t)(mine.admin().RegisterResourceType(t.Context(), document))
+		if after := must[[]store.Declared](t)(theirs.admin().DeclaredTypes(t.Context())); mine.tenant != theirs.tenant && len(after) != len(before) {
+			t.Errorf("%s was registered there too", name)
+		}
+	},
+	"Schemas":       ofOneTenant((*store.Directory).Schemas),
+	"DeclaredTypes": ofOneTenant((*store.Directory).DeclaredTypes),
 
 	// Rules are the tenant's: what another publishes moves nothing here.
 	"Rules": func(t *testing.T, mine, theirs *stand) {
@@ -278,6 +343,26 @@ var crossings = map[string]crossing{
 			t.Errorf("rules that grant another tenant's roles: %v %v", issues, err)
 		}
 	},
+}
+
+// badgeKey names the resource here as dir would.
+func (p *stand) badgeKey(dir *store.Directory) store.ResourceKey {
+	return store.ResourceKey{Type: dir.ResourceTypes()[2], ID: p.badge.ID.String()}
+}
+
+// ofOneTenant: what a tenant has declared is listed to it and to no other.
+func ofOneTenant(list func(*store.Directory, context.Context) ([]store.Declared, error)) crossing {
+	return func(t *testing.T, mine, _ *stand) {
+		all := must[[]store.Declared](t)(list(mine.scim(), t.Context()))
+		if len(all) < 2 {
+			t.Errorf("got %v, want what the tenant has declared", all)
+		}
+		for i := 1; i < len(all); i++ {
+			if all[i].Name == all[i-1].Name && all[i].Version >= all[i-1].Version {
+				t.Errorf("%s is listed twice: another tenant's?", all[i].Name)
+			}
+		}
+	}
 }
 
 // servesOnlyItsOwn: two tenants have one resource type only where it is the stock one.

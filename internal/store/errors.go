@@ -16,6 +16,9 @@ var (
 	ErrUnauthenticated = errors.New("not authenticated")
 	// ErrStale: If-Match names another version than the present one.
 	ErrStale = errors.New("the version has changed")
+	// ErrRedeclared: the tenant has declared schemas since the request was read;
+	// nothing was done, and the request is to be read anew, by the new ones.
+	ErrRedeclared = errors.New("the tenant's schemas have just changed")
 	// ErrUnknownOutcome: a commit was sent and nobody knows whether it
 	// happened and will last. Never acknowledge; the client asks again.
 	ErrUnknownOutcome = errors.New("the outcome of the commit is not known")

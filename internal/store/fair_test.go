@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/muster-id/muster/conformance"
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/registry"
@@ -41,6 +42,7 @@ type stand struct {
 	secret       string
 	jamie, robin store.User // robin is deleted again
 	finance      store.Group
+	badge        store.Resource
 	code         string // of a sign-in, used
 	profile      string
 	oauth        registry.Client // of the connection: with a secret, and assertions by its IdP
@@ -152,6 +154,7 @@ func (p *stand) create(name string) store.User {
 func (p *stand) live() {
 	p.t.Helper()
 	ctx := p.t.Context()
+	p.declare()
 	p.jamie, p.robin = p.create("jamie"), p.create("robin")
 	var err error
 	if p.finance, _, err = p.scim().CreateGroup(ctx, group("Finance", p.jamie, p.robin)); err != nil {
@@ -160,6 +163,7 @@ func (p *stand) live() {
 	if err := p.scim().DeleteUser(ctx, p.robin.ID.String(), ""); err != nil {
 		p.t.Fatal(err)
 	}
+	p.badge = must[store.Resource](p.t)(p.scim().CreateResource(ctx, p.testType(), badge("jamie's")))
 	p.oauthToken = p.fetch()
 	asserted := must[*store.Client](p.t)(p.store.Client(ctx, p.slug, p.oauth.ID.String()))
 	asserted.ProveAssertion("assertion of "+p.slug+" "+p.name, time.Now().Add(time.Hour))
@@ -170,6 +174,33 @@ func (p *stand) live() {
 	if d, _, err := p.store.MintToken(ctx, p.redemption(p.code)); err != nil || !d.Allowed {
 		p.t.Fatal(d, err)
 	}
+}
+
+// declare gives the tenant the resource types of the checklist, if it has not got
+// them.
+func (p *stand) declare() {
+	p.t.Helper()
+	for _, document := range conformance.TestSchemas() {
+		must[store.Declared](p.t)(p.admin().DeclareSchema(p.t.Context(), document, ""))
+	}
+	for _, document := range conformance.TestTypes() {
+		must[store.Declared](p.t)(p.admin().RegisterResourceType(p.t.Context(), document))
+	}
+}
+
+// testType is the first resource type that the tenant has registered.
+func (p *stand) testType() *scim.ResourceType {
+	p.t.Helper()
+	types := p.scim().ResourceTypes()
+	if len(types) < 3 {
+		p.t.Fatal("the tenant has registered no resource type")
+	}
+	return types[2]
+}
+
+// badge is a document of a test resource.
+func badge(identifier string) scim.Document {
+	return scim.Document{Resource: scim.Resource{"identifier": identifier, "externalId": identifier}}
 }
 
 // fetch gets an access token with the client's secret.
@@ -225,7 +256,7 @@ func (f *fair) live() *fair {
 	for slug := range f.stands {
 		conn := storetest.Look(f.t, f.owner, slug)
 		for !column[bool](f.t, conn, `
-			select (select count(*) from totals) = 4 and (select count(*) from change_numbers) = (select count(*) from changes)`)[0] {
+			select (select count(*) from totals) = 6 and (select count(*) from change_numbers) = (select count(*) from changes)`)[0] {
 			if len(done) > 0 {
 				f.t.Fatal(<-done)
 			}

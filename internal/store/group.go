@@ -62,7 +62,7 @@ func (dir *Directory) Group(ctx context.Context, id string, withMembers bool) (G
 		g.Members = []Member{}
 		dir.queueMembers(b, `select $2::uuid`, []any{key}, func(_ uuid.UUID, m Member) { g.Members = append(g.Members, m) })
 	}
-	err = dir.store.read(ctx, b)
+	err = dir.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Group{}, ErrNotFound
 	}
@@ -118,18 +118,11 @@ func (dir *Directory) CreateGroup(ctx context.Context, doc scim.Document) (Group
 				g.Modified = g.Created
 				return err
 			})
+		dir.queueClaims(b, claimant{g.Connection, g.ID}, nil, dir.GroupType().Claims(doc.Resource))
 	}
 	notes := doc.Notes
 	if len(doc.Members) == 0 {
-		err = dir.store.write(ctx, func() *pgx.Batch {
-			b := &pgx.Batch{}
-			dir.enter(b)
-			queueGroup(b)
-			change := dir.change(dir.connection, g.ID, "group.created", 0, g.JSON)
-			log.Queue(b, change)
-			dir.queueRequest(b, change, 201, notes)
-			return b
-		})
+		err = dir.createAlone(ctx, &g, queueGroup, notes)
 	} else {
 		notes, err = dir.createWithMembers(ctx, &g, queueGroup, doc)
 	}
@@ -144,6 +137,21 @@ func (dir *Directory) CreateGroup(ctx context.Context, doc scim.Document) (Group
 		g, err = dir.Group(ctx, g.ID.String(), false)
 	}
 	return g, notes, err
+}
+
+// createAlone adds a group that nobody is in, in one round trip.
+func (dir *Directory) createAlone(ctx context.Context, g *Group, queueGroup func(*pgx.Batch), notes []scim.Note) error {
+	return dir.retryRules(ctx, func() error {
+		return dir.store.write(ctx, func() *pgx.Batch {
+			b := &pgx.Batch{}
+			dir.enterCurrent(b)
+			queueGroup(b)
+			change := dir.change(dir.connection, g.ID, "group.created", 0, g.JSON)
+			log.Queue(b, change)
+			dir.queueRequest(b, change, 201, notes)
+			return b
+		})
+	})
 }
 
 func (dir *Directory) createWithMembers(ctx context.Context, g *Group, queueGroup func(*pgx.Batch), doc scim.Document) (notes []scim.Note, err error) {
@@ -257,6 +265,9 @@ func (dir *Directory) DeleteGroup(ctx context.Context, id, ifMatch string) error
 			}
 			if !matches(ifMatch, c.group.Version) {
 				return ErrStale
+			}
+			if c.before, err = scim.ParseStored(dir.GroupType(), c.group.JSON); err != nil {
+				return err
 			}
 			return c.run(ctx)
 		})

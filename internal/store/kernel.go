@@ -17,6 +17,7 @@ const (
 	stateUnauthenticated = "MU401" // enter: the credential does not hold
 	stateOtherRules      = "MU409" // enter: the caller's rules are not the current ones
 	stateTwin            = "MU201" // meet: a create is a reactivation
+	stateTaken           = "MU410" // claim: another resource has the value of the attribute that the message names
 )
 
 const (
@@ -244,6 +245,8 @@ func writeError(err error) error {
 	switch {
 	case pg.Code == stateUnauthenticated:
 		return ErrUnauthenticated
+	case pg.Code == stateTaken:
+		return &TakenError{Attribute: pg.Message}
 	case pg.Code == "23505" && guards[pg.ConstraintName] != "":
 		return &TakenError{Attribute: guards[pg.ConstraintName]}
 	case unavailable(pg.Code):

@@ -45,6 +45,7 @@ type Page[T any] struct {
 
 // A listing is a Query made SQL.
 type listing struct {
+	rt            *scim.ResourceType
 	where         string
 	args          []any
 	filtered      bool
@@ -53,6 +54,7 @@ type listing struct {
 
 func (dir *Directory) listing(q Query, rt *scim.ResourceType, alias string) (listing, error) {
 	l := listing{
+		rt:    rt,
 		where: alias + `.tenant_id = $1 and ` + dir.within(alias+".connection_id", "$2") + ` and ` + alias + `.deleted_at is null`,
 		args:  []any{dir.tenant, dir.narrowed()},
 		count: q.Count, offset: max(q.StartIndex, 1) - 1,
@@ -61,6 +63,10 @@ func (dir *Directory) listing(q Query, rt *scim.ResourceType, alias string) (lis
 		l.count = defaultCount
 	}
 	l.count = min(l.count, MaxCount)
+	if alias == "r" { // registered types share one table
+		l.args = append(l.args, rt.Name)
+		l.where += ` and r.resource_type = $3`
+	}
 	if q.Filter == nil {
 		return l, nil
 	}
@@ -111,7 +117,7 @@ func (dir *Directory) queueFoldedTotal(b *pgx.Batch, resourceType string, total 
 			union all select 0, '0' order by 1 desc limit 1
 		)
 		select base.total + coalesce((
-			select sum(case when c.kind in ('user.deleted', 'group.deleted') then -1 else 1 end)
+			select sum(case when c.kind like '%.deleted' then -1 else 1 end)
 			from changes c
 			where c.tenant_id = $1 and c.connection_id = $2 and c.xid >= base.folded
 			and c.kind = any($4)), 0)
@@ -121,10 +127,13 @@ func (dir *Directory) queueFoldedTotal(b *pgx.Batch, resourceType string, total 
 
 // countedKinds are the changes by which the number of living resources moves.
 func countedKinds(resourceType string) []string {
-	if resourceType == "User" {
+	switch resourceType {
+	case "User":
 		return []string{"user.created", "user.restored", "user.deleted"}
+	case "Group":
+		return []string{"group.created", "group.restored", "group.deleted"}
 	}
-	return []string{"group.created", "group.restored", "group.deleted"}
+	return []string{"resource." + resourceType + ".created", "resource." + resourceType + ".deleted"}
 }
 
 // Users lists living users.
@@ -152,7 +161,7 @@ func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
 		return Page[User]{}, err
 	}
 	defer leave()
-	if err := q.tooMany(dir.store.read(ctx, b)); err != nil {
+	if err := q.tooMany(dir.read(ctx, b)); err != nil {
 		return Page[User]{}, err
 	}
 	if l.past(len(page.Items)) {
@@ -193,7 +202,7 @@ func (dir *Directory) Groups(ctx context.Context, q Query) (Page[Group], error) 
 		return Page[Group]{}, err
 	}
 	defer leave()
-	if err := q.tooMany(dir.store.read(ctx, b)); err != nil {
+	if err := q.tooMany(dir.read(ctx, b)); err != nil {
 		return Page[Group]{}, err
 	}
 	if l.past(len(page.Items)) {
@@ -209,14 +218,11 @@ func (dir *Directory) Groups(ctx context.Context, q Query) (Page[Group], error) 
 
 // queueAll counts an unfiltered list.
 func (dir *Directory) queueAll(b *pgx.Batch, l listing, table, alias string, total *int) {
-	switch {
-	case dir.connection == uuid.Nil:
+	if dir.connection == uuid.Nil {
 		l.queueTotal(b, table, alias, total)
-	case table == "users":
-		dir.queueFoldedTotal(b, "User", total)
-	default:
-		dir.queueFoldedTotal(b, "Group", total)
+		return
 	}
+	dir.queueFoldedTotal(b, l.rt.Name, total)
 }
 
 // countAll counts a filtered list whose page said nothing about it.
@@ -224,7 +230,7 @@ func (dir *Directory) countAll(ctx context.Context, l listing, table, alias stri
 	b := &pgx.Batch{}
 	dir.enter(b)
 	l.queueTotal(b, table, alias, total)
-	return dir.store.read(ctx, b)
+	return dir.read(ctx, b)
 }
 
 func addMember(items []Group, group uuid.UUID, m Member) {

@@ -33,8 +33,9 @@ type groupChange struct {
 	mode lockMode
 
 	group   Group
-	created bool // by this transaction
-	deleted bool // by this change
+	before  scim.Resource // the group's attributes as they were, where this change reads them
+	created bool          // by this transaction
+	deleted bool          // by this change
 	edited  *groupEdit
 	ops     []scim.MemberOp
 	kind    string // of the change in the log
@@ -101,11 +102,11 @@ func (c *groupChange) edit(change func(scim.Resource) (scim.Resource, []scim.Not
 	if change == nil {
 		return nil
 	}
-	old, err := scim.ParseStored(c.dir.GroupType(), c.group.JSON)
-	if err != nil {
+	var err error
+	if c.before, err = scim.ParseStored(c.dir.GroupType(), c.group.JSON); err != nil {
 		return err
 	}
-	next, notes, err := change(old)
+	next, notes, err := change(c.before)
 	if err != nil {
 		return err
 	}

@@ -133,10 +133,18 @@ func (c *groupChange) queueGroup(b *pgx.Batch) {
 		where tenant_id = $1 and id = $2 returning modified_at`,
 		c.dir.tenant, c.group.ID, c.group.Name, c.edited.key, c.group.ExternalID, string(c.group.JSON), string(search)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&c.group.Modified) })
+	c.queueClaims(b, c.edited.resource)
+}
+
+// queueClaims makes the group's unique values those of next.
+func (c *groupChange) queueClaims(b *pgx.Batch, next scim.Resource) {
+	rt := c.dir.GroupType()
+	c.dir.queueClaims(b, claimant{c.group.Connection, c.group.ID}, rt.Claims(c.before), rt.Claims(next))
 }
 
 func (c *groupChange) queueDelete(b *pgx.Batch) {
 	b.Queue(`update groups set deleted_at = now(), modified_at = now() where tenant_id = $1 and id = $2`, c.dir.tenant, c.group.ID)
+	c.queueClaims(b, nil)
 }
 
 // queueDeleteMembers takes a deleted group out of every group and its members

@@ -130,19 +130,25 @@ type field struct {
 	New any `json:"new,omitempty"`
 }
 
-// difference is the body of the change: what changed, and nothing else.
-func (p *person) difference() map[string]field {
+// differing is what changed between two states of a resource, and nothing else.
+func differing(old, next scim.Resource) map[string]field {
 	fields := map[string]field{}
-	for name := range p.before.resource {
-		if !reflect.DeepEqual(p.before.resource[name], p.resource[name]) {
-			fields[name] = field{Old: p.before.resource[name], New: p.resource[name]}
+	for name := range old {
+		if !reflect.DeepEqual(old[name], next[name]) {
+			fields[name] = field{Old: old[name], New: next[name]}
 		}
 	}
-	for name, value := range p.resource {
-		if _, had := p.before.resource[name]; !had {
+	for name, value := range next {
+		if _, had := old[name]; !had {
 			fields[name] = field{New: value}
 		}
 	}
+	return fields
+}
+
+// difference is the body of the change.
+func (p *person) difference() map[string]field {
+	fields := differing(p.before.resource, p.resource)
 	if p.locked != p.before.locked {
 		fields["locked"] = field{Old: p.before.locked, New: p.locked}
 	}
@@ -173,6 +179,14 @@ func emails(r scim.Resource) []string {
 		}
 	}
 	return keys
+}
+
+// claims are the unique values that the person holds: none once deleted.
+func (p *person) claims(rt *scim.ResourceType) []scim.Claim {
+	if p.deleted {
+		return nil
+	}
+	return rt.Claims(p.resource)
 }
 
 // effect names the roles that differ between what was held and what is.

@@ -150,7 +150,7 @@ func (dir *Directory) FindUser(ctx context.Context, ref string) (User, error) {
 		found, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (u User, err error) { return u, u.scan(row) })
 		return err
 	})
-	if err := dir.store.read(ctx, b); err != nil {
+	if err := dir.read(ctx, b); err != nil {
 		return User{}, err
 	}
 	return theOne(found, ref)

@@ -54,7 +54,7 @@ func (dir *Directory) groupNames(ctx context.Context) (map[string]bool, error) {
 		})
 		return err
 	})
-	return known, dir.store.read(ctx, b)
+	return known, dir.read(ctx, b)
 }
 
 // A RulesError says why a rule set is not published.
@@ -79,9 +79,7 @@ func (dir *Directory) PublishRules(ctx context.Context, source []byte) (RuleSetV
 	v := RuleSetVersion{Actor: dir.actor, Source: string(source)}
 	err = dir.store.transact(ctx, func(tx *transaction) error {
 		err := tx.open(func(b *pgx.Batch) {
-			// Waits for every change that was derived by the rules of before.
-			b.Queue(`select pg_advisory_xact_lock(hashtextextended('rules ' || $1::text, 0))`, dir.tenant.String())
-			dir.enterCurrent(b)
+			dir.enterAlone(b)
 			b.Queue(`select coalesce(max(version), 0) + 1 from rule_sets where tenant_id = $1`, dir.tenant).
 				QueryRow(func(row pgx.Row) error { return row.Scan(&v.Version) })
 		})
@@ -122,7 +120,7 @@ func (dir *Directory) Rules(ctx context.Context) (RuleSetVersion, error) {
 		where t.id = $1`, dir.tenant).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&v.Version, &v.Actor, &v.Published, &v.Source)
 	})
-	err := dir.store.read(ctx, b)
+	err := dir.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return RuleSetVersion{}, ErrNotFound
 	}
@@ -164,7 +162,7 @@ func (dir *Directory) Explain(ctx context.Context, ref string) (Explained, error
 	b.Queue(`select `+personColumns+` from users u where u.tenant_id = $1 and u.id = $2`, dir.tenant, u.ID).QueryRow(p.reads(dir.UserType()))
 	queueGroups(b, circle{tenant: dir.tenant, users: []uuid.UUID{u.ID}}, func(_ uuid.UUID, g rolemap.Group, direct bool) { p.join(g, direct) })
 	dir.queueSince(b, u, since)
-	if err := dir.store.read(ctx, b); err != nil {
+	if err := dir.read(ctx, b); err != nil {
 		return Explained{}, err
 	}
 	e := Explained{User: u, RuleSet: dir.settings.version, Program: dir.settings.program != nil}

@@ -17,10 +17,12 @@ import (
 // new counter has new settings.
 type settings struct {
 	derivation  int64
+	vocabulary  vocabulary
 	types       []*scim.ResourceType // User, Group, then the tenant's own
 	version     int64                // of the rule set; 0: none published
-	program     *rolemap.Program     // nil: none published, or not readable
-	fault       error                // why a published rule set cannot be read
+	source      string
+	program     *rolemap.Program // nil: none published, or not readable
+	fault       error            // why a published rule set cannot be read
 	catalogue   rolemap.Catalogue
 	connections map[uuid.UUID]connectionSettings
 	counted     map[uuid.UUID]bool // connections whose groups count
@@ -99,12 +101,13 @@ func (dir *Directory) loadSettings(ctx context.Context, fresh bool) error {
 // readSettings reads all in one statement, so that it is of one snapshot.
 func (s *Store) readSettings(ctx context.Context, tenant uuid.UUID) (*settings, error) {
 	var (
-		set               = &settings{types: scim.ResourceTypes(), connections: map[uuid.UUID]connectionSettings{}, counted: map[uuid.UUID]bool{}}
+		set               = &settings{connections: map[uuid.UUID]connectionSettings{}, counted: map[uuid.UUID]bool{}}
 		slug              string
 		source            *string
 		roles, privileged []string
 		ids               []uuid.UUID
 		names, profiles   []string
+		declared          declaredText
 	)
 	b := &pgx.Batch{}
 	nameTenant(b, tenant.String(), everyConnection)
@@ -114,11 +117,14 @@ func (s *Store) readSettings(ctx context.Context, tenant uuid.UUID) (*settings, 
 			array(select r.name from tenant_roles tr join roles r on r.name = tr.role where tr.tenant_id = t.id and r.privileged order by 1),
 			array(select c.id from connections c where c.tenant_id = t.id order by c.created_at, c.id),
 			array(select c.name from connections c where c.tenant_id = t.id order by c.created_at, c.id),
-			array(select c.profile from connections c where c.tenant_id = t.id order by c.created_at, c.id)
+			array(select c.profile from connections c where c.tenant_id = t.id order by c.created_at, c.id), `+vocabularyColumns+`
 		from tenants t where t.id = $1`, tenant).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&set.derivation, &set.version, &slug, &source, &roles, &privileged, &ids, &names, &profiles)
+		return row.Scan(append([]any{&set.derivation, &set.version, &slug, &source, &roles, &privileged, &ids, &names, &profiles}, declared.targets()...)...)
 	})
 	if err := s.read(ctx, b); err != nil {
+		return nil, err
+	}
+	if err := set.understand(declared, s.settings.load(tenant)); err != nil {
 		return nil, err
 	}
 	for i, id := range ids {
@@ -128,7 +134,8 @@ func (s *Store) readSettings(ctx context.Context, tenant uuid.UUID) (*settings, 
 		Tenant: slug, Allowed: setOf(roles), Privileged: setOf(privileged), ConnectionNames: names,
 	}
 	if source != nil {
-		set.compile([]byte(*source), ids)
+		set.source = *source
+		set.compile(ids)
 	}
 	return set, nil
 }
@@ -136,8 +143,8 @@ func (s *Store) readSettings(ctx context.Context, tenant uuid.UUID) (*settings, 
 // compile makes the published source a program. A set that was published
 // compiled then; where it does not now (a role was taken from the tenant), no
 // rule of it grants anything and every decision says so.
-func (set *settings) compile(source []byte, ids []uuid.UUID) {
-	rules, issues := rolemap.Parse(source)
+func (set *settings) compile(ids []uuid.UUID) {
+	rules, issues := rolemap.Parse([]byte(set.source))
 	if err := firstError(issues); err != nil {
 		set.fault = err
 		return

@@ -100,7 +100,7 @@ func (dir *Directory) reachUp(ctx context.Context, users []User) error {
 			at[user].Groups = append(at[user].Groups, GroupRef{ID: key, Display: g.DisplayName, Direct: direct})
 		}
 	})
-	return dir.store.read(ctx, b)
+	return dir.read(ctx, b)
 }
 
 // User reads a living user, in one round trip; two where the user is in groups
@@ -116,7 +116,7 @@ func (dir *Directory) User(ctx context.Context, id string, withGroups bool) (Use
 	b.Queue(`select `+userColumns+`, `+groupsColumns(withGroups)+` from users u
 		where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+` and u.deleted_at is null`,
 		dir.tenant, key, dir.narrowed()).QueryRow(func(row pgx.Row) error { return found[0].scanWithGroups(row) })
-	err = dir.store.read(ctx, b)
+	err = dir.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return User{}, ErrNotFound
 	}
@@ -214,6 +214,7 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	if keys := emails(p.resource); len(keys) > 0 {
 		queueEmails(b, dir.tenant, p, keys)
 	}
+	dir.queueClaims(b, claimant{p.connection, p.id}, nil, dir.UserType().Claims(p.resource))
 	change := dir.change(p.connection, p.id, "user.created", 1, stored)
 	change.Roles = p.effects(r.wanted)
 	log.Queue(b, change)
@@ -264,7 +265,7 @@ func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.
 		where tenant_id = $1 and connection_id = $2 and external_id = $3 and deleted_at is null and not active
 		order by user_name_key = $4 desc, id limit 1`, dir.tenant, dir.connection, created.externalID, created.userNameKey).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&id) })
-	err := dir.store.read(ctx, b)
+	err := dir.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		if state(conflict) == stateTwin {
 			conflict = errTwinMoved
@@ -411,6 +412,7 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 		dir.tenant, p.id, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
 		one(p.shutOut()), one(lost), r.derived, r.until, p.version, string(stored), string(search))
 	queueEmailChange(b, dir.tenant, p)
+	dir.queueClaims(b, claimant{p.connection, p.id}, p.before.claims(dir.UserType()), p.claims(dir.UserType()))
 	if p.shutOut() {
 		queueEndSessions(b, dir.tenant, p.id)
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/muster-id/muster/internal/scim"
 )
 
-// Query is a condition on one row of users, named u, or of groups, named g.
+// Query is a condition on one row of users, named u, of groups, named g, or of
+// resources of a registered type, named r.
 type Query struct {
 	Where string // in parentheses where it needs them; placeholders from $first on
 	Args  []any  // string, bool, time.Time, []string, or nil for what is no UUID
@@ -29,15 +30,22 @@ type Query struct {
 // user_values hold the key of every e-mail address of a user that is not empty.
 // Members and groups that are deleted do not count.
 func Compile(f *scim.Filter, rt *scim.ResourceType, first int) (Query, error) {
-	c := &compiler{rt: rt, row: "u", next: first}
-	if rt.Name == "Group" {
-		c.row = "g"
-	}
+	c := &compiler{rt: rt, row: row(rt), next: first}
 	where := c.filter(f)
 	if c.err != nil {
 		return Query{}, c.err
 	}
 	return Query{where, c.args}, nil
+}
+
+func row(rt *scim.ResourceType) string {
+	switch rt.Core.ID {
+	case scim.UserSchema:
+		return "u"
+	case scim.GroupSchema:
+		return "g"
+	}
+	return "r"
 }
 
 type compiler struct {
@@ -94,6 +102,9 @@ func (c *compiler) logical(f *scim.Filter, term func(*scim.Filter) string) strin
 // core compiles a comparison of a core or common attribute, or of one of its
 // elements. Those with a column of their own are compared there.
 func (c *compiler) core(f *scim.Filter) string {
+	if f.Ref.Attr.Declared {
+		return c.attribute(f)
+	}
 	switch f.Ref.Attr.Path {
 	case "id":
 		return c.id(f)

@@ -81,11 +81,12 @@ func (p Pass) Finish(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
 func (p Pass) FoldTotals(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
 		with moved as (
-			select connection_id, case when kind like 'user.%' then 'User' else 'Group' end as resource_type,
+			select connection_id, case when kind like 'user.%' then 'User' when kind like 'group.%' then 'Group' else split_part(kind, '.', 2) end as resource_type,
 				sum(case when kind like '%.deleted' then -1 else 1 end) as n
 			from changes
 			where tenant_id = $1 and xid >= $2::text::xid8 and xid < $3::text::xid8 and connection_id is not null
-			and kind in ('user.created', 'user.restored', 'user.deleted', 'group.created', 'group.restored', 'group.deleted')
+			and (kind in ('user.created', 'user.restored', 'user.deleted', 'group.created', 'group.restored', 'group.deleted')
+				or kind like 'resource.%.created' or kind like 'resource.%.deleted')
 			group by 1, 2
 		)
 		insert into totals as t (tenant_id, connection_id, resource_type, total, folded)
