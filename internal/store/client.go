@@ -53,6 +53,9 @@ type ClientToken struct {
 // unknown or removed client, a disabled connection and a suspended tenant are
 // one answer, ErrUnauthenticated, after one round trip.
 func (s *Store) Client(ctx context.Context, tenant, clientID string) (*Client, error) {
+	if !registry.IsSlug(tenant) {
+		return nil, ErrUnauthenticated
+	}
 	id, err := parseID(clientID)
 	if err != nil {
 		id = uuid.Nil // nobody's, and asked for like any other

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/registry"
 )
 
 // everyConnection is what muster.connection holds where a Directory is not
@@ -88,6 +89,9 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 func (s *Store) tenantID(ctx context.Context, slug string) (uuid.UUID, error) {
 	if id, ok := s.slugs.Load(slug); ok {
 		return id.(uuid.UUID), nil
+	}
+	if !registry.IsSlug(slug) {
+		return uuid.Nil, ErrNotFound
 	}
 	var id uuid.UUID
 	b := &pgx.Batch{}

@@ -37,6 +37,9 @@ var domains = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](
 
 var slugs = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$`)
 
+// IsSlug reports whether a tenant could have this slug.
+func IsSlug(text string) bool { return slugs.MatchString(text) }
+
 // CreateTenant adds a tenant. Slugs are never reused.
 func (v *Vendor) CreateTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	if !slugs.MatchString(n.Slug) || strings.HasPrefix(n.Slug, "xn--") || slices.Contains(reserved, n.Slug) {
