@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,26 +12,6 @@ import (
 
 func (p *program) rulesCommand() *cobra.Command {
 	return group("rules", "Rule sets that give roles: check, publish", p.rulesCheckCommand(), p.rulesPublishCommand())
-}
-
-// maxRules is how much of a file is read as a rule set; rolemap refuses less.
-const maxRules = 1 << 20
-
-func (p *program) readRules(path string) ([]byte, error) {
-	from := p.in
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, usagef("rule set: %v", err)
-		}
-		defer file.Close()
-		from = file
-	}
-	text, err := io.ReadAll(io.LimitReader(from, maxRules))
-	if err != nil {
-		return nil, usagef("rule set: %v", err)
-	}
-	return text, nil
 }
 
 // checkedRules is the outcome of rules check and publish.
@@ -56,7 +34,7 @@ Exit code 3 where it has errors.`,
   muster rules check rules/ringling.yaml --tenant ringling`,
 		args: cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
-			source, err := p.readRules(args[0])
+			source, err := p.readDocument("rule set", args[0])
 			if err != nil {
 				return err
 			}
@@ -117,7 +95,7 @@ size. Exit code 3 where it has errors; then nothing was changed.`,
 		example: `  muster rules publish rules/ringling.yaml --tenant ringling --actor ops:dana`,
 		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
-			source, err := p.readRules(args[0])
+			source, err := p.readDocument("rule set", args[0])
 			if err != nil {
 				return err
 			}
