@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -94,7 +95,7 @@ func (d *demo) tellRoles(ctx context.Context) error {
 
 // holdings counts who holds which role by which rule.
 func holdings(ctx context.Context, dir *store.Directory) ([]holding, error) {
-	page, err := dir.Users(ctx, store.Query{Count: 1000})
+	page, err := dir.List(ctx, store.Query{Types: []*scim.ResourceType{dir.UserType()}, Count: store.MaxCount})
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,24 @@ func (f *Filter) Bind(rt *ResourceType, p Profile) (*Filter, error) {
 	return binder{rt: rt, profile: p, notes: &noteList{}}.root(f)
 }
 
+// BindAll is Bind for resources of each of several types (RFC 7644 §3.4.2.1): an
+// attribute that only some of them have is one that the resources of the others
+// have no value of. The Notes stand in the first.
+func (f *Filter) BindAll(types []*ResourceType, p Profile) ([]*Filter, error) {
+	if err := f.checkProfile(p); err != nil {
+		return nil, err
+	}
+	bound, notes := make([]*Filter, len(types)), &noteList{}
+	for i, rt := range types {
+		var err error
+		if bound[i], err = (binder{rt: rt, among: types, profile: p, notes: notes}).bind(f); err != nil {
+			return nil, err
+		}
+	}
+	bound[0].Notes = notes.all()
+	return bound, nil
+}
+
 // BindElement is Bind for a filter between brackets, whose names are
 // sub-attributes of a. "value" means the element itself where a is not complex.
 func (f *Filter) BindElement(a *Attribute, p Profile) (*Filter, error) {
@@ -63,9 +81,10 @@ func (f *Filter) checkProfile(p Profile) error {
 // sub-attributes of parent.
 type binder struct {
 	rt      *ResourceType
+	among   []*ResourceType // that are asked together; nil: rt alone
 	profile Profile
 	parent  Ref
-	patch   bool // of a PATCH path, which is evaluated on complete values
+	patch   bool // of a PATCH path
 	notes   *noteList
 }
 
@@ -140,6 +159,8 @@ func (b binder) valuePath(f *Filter) (*Filter, error) {
 		return nil, err
 	}
 	switch a := ref.Attr; {
+	case ref.Absent:
+		return &Filter{Op: Has, Path: f.Path, Ref: ref}, nil
 	case ref.Sub != nil || ref.Whole || a.Type != TypeComplex && !a.Multi || a.Path == "meta" || a.Path == "schemas":
 		return nil, BadFilter("%s takes no filter in brackets", clip(f.Path.Name))
 	case a.secret():
@@ -162,6 +183,9 @@ func (b binder) comparison(f *Filter) (*Filter, error) {
 		return b.presence(f, ref)
 	}
 	bound := *f
+	if bound.Ref = ref; ref.Absent {
+		return &bound, nil
+	}
 	if bound.Ref, err = b.comparable(ref, f.Op); err != nil {
 		return nil, err
 	}
@@ -225,7 +249,21 @@ func (b binder) resolve(name string) (Ref, error) {
 	if b.parent.Attr != nil {
 		return b.subAttribute(name)
 	}
-	ref, err := b.rt.Resolve(name)
+	ref, err := b.named(b.rt, name)
+	if err == nil {
+		return ref, nil
+	}
+	for _, rt := range b.among {
+		if _, unknown := b.named(rt, name); unknown == nil {
+			return Ref{Absent: true}, nil
+		}
+	}
+	return Ref{}, err
+}
+
+// named finds what name means for resources of rt.
+func (b binder) named(rt *ResourceType, name string) (Ref, error) {
+	ref, err := rt.Resolve(name)
 	if err != nil {
 		return Ref{}, BadFilter("%s", err.(*Error).Detail)
 	}
@@ -269,13 +307,16 @@ func unknownInFilter(name string) *Error { return BadFilter("unknown attribute %
 // comparable returns the attribute that op is applied to where a filter names
 // ref, which may be the `value` of a complex attribute.
 func (b binder) comparable(ref Ref, op Op) (Ref, error) {
+	if ref.Absent {
+		return ref, nil
+	}
 	if ref.Whole {
 		if op != Pr {
 			return Ref{}, BadFilter("%s is a schema, not an attribute: only pr applies to it", ref.Extension.ID)
 		}
 		return ref, nil
 	}
-	if ref.Attr.secret() || ref.Last().secret() || !b.patch && !ref.Attr.Declared && uncompared[ref.Last().Path] {
+	if ref.Attr.secret() || ref.Last().secret() {
 		return Ref{}, BadFilter("%s cannot be filtered by", ref.Last().Path)
 	}
 	if op == Pr || ref.Last().Type != TypeComplex {
@@ -288,7 +329,7 @@ func (b binder) comparable(ref Ref, op Op) (Ref, error) {
 		b.note("Q27", ref.Attr.Path, "compared by its value")
 	}
 	if ref.Sub == nil {
-		return Ref{}, BadFilter("%s is complex: compare one of its sub-attributes: %s", ref.Attr.Path, subNames(ref.Attr))
+		return Ref{}, BadFilter("%s is complex: name one of its sub-attributes: %s", ref.Attr.Path, subNames(ref.Attr))
 	}
 	return ref, nil
 }
@@ -296,13 +337,6 @@ func (b binder) comparable(ref Ref, op Op) (Ref, error) {
 // secret reports whether a filter could be used to guess a's value, which the
 // server never returns.
 func (a *Attribute) secret() bool { return a.Returned == ReturnedNever || a.Mutability == WriteOnly }
-
-// uncompared are computed when an answer is written and stored nowhere.
-var uncompared = map[string]bool{
-	"meta.version": true, "meta.location": true,
-	"members.$ref": true, "members.display": true,
-	"groups.$ref": true, "groups.display": true,
-}
 
 func subNames(a *Attribute) string {
 	names := make([]string, len(a.Sub))

@@ -73,6 +73,18 @@ func TooMany(format string, args ...any) *Error {
 	return badRequest(elimity.ScimTypeTooMany, format, args)
 }
 
+// BadCursor says that a cursor is not one of the query it comes with (RFC 9865 §2.1).
+func BadCursor(format string, args ...any) *Error { return badRequest("invalidCursor", format, args) }
+
+// ExpiredCursor says that a cursor is too old (RFC 9865 §2.1).
+func ExpiredCursor(format string, args ...any) *Error {
+	return badRequest("expiredCursor", format, args)
+}
+
+// BadCount says that a count is none, or not that of the query that the cursor
+// belongs to (RFC 9865 §2.1).
+func BadCount(format string, args ...any) *Error { return badRequest("invalidCount", format, args) }
+
 // BadVersion says that the SCIM protocol version is not supported.
 func BadVersion(format string, args ...any) *Error {
 	return badRequest(elimity.ScimTypeInvalidVersion, format, args)

@@ -9,12 +9,14 @@ import (
 // Common is what a filter can ask about a resource beyond its [Resource]: what
 // the server computes or keeps as rows. Times have microseconds, as stored.
 type Common struct {
+	Base         string // the tenant's base URL, under which references stand
 	ID           string
+	Version      string // the entity tag
 	Created      time.Time
 	LastModified time.Time
 	Active       bool     // of a User: whatever Resource says
 	Members      []Member // of a Group
-	Groups       []Member // of a User: the groups it is directly in
+	Groups       []Member // of a User, with Type direct or indirect
 }
 
 // Match reports whether r, with what c says of it, matches f, which must be
@@ -222,6 +224,9 @@ func subValue(e any, sub *Attribute) any {
 
 // valueOf returns the value of ref's attribute, or of the whole extension.
 func valueOf(ref Ref, rt *ResourceType, r Resource, c Common) any {
+	if ref.Absent {
+		return nil
+	}
 	if ref.Extension != nil {
 		container, _ := r[ref.Extension.ID].(map[string]any)
 		if ref.Whole {
@@ -240,17 +245,20 @@ func valueOf(ref Ref, rt *ResourceType, r Resource, c Common) any {
 	case "schemas":
 		return anySlice(Schemas(rt, r), func(urn string) any { return urn })
 	case "meta":
-		return map[string]any{"resourceType": rt.Name, "created": c.Created, "lastModified": c.LastModified}
+		return map[string]any{"resourceType": rt.Name, "created": c.Created, "lastModified": c.LastModified,
+			"version": c.Version, "location": c.Base + rt.Endpoint + "/" + c.ID}
 	case "members":
-		return anySlice(c.Members, Member.fields)
+		return anySlice(c.Members, func(m Member) any { return m.fields(c.Base + "/" + m.Type + "s/") })
 	case "groups":
-		return anySlice(c.Groups, Member.fields)
+		return anySlice(c.Groups, func(m Member) any { return m.fields(c.Base + "/Groups/") })
 	}
 	return r[ref.Attr.Name]
 }
 
-// fields returns what can be asked about m.
-func (m Member) fields() any { return map[string]any{"value": m.Value, "type": m.Type} }
+// fields returns what can be asked about m, which stands under the URL at.
+func (m Member) fields(at string) any {
+	return map[string]any{"value": m.Value, "type": m.Type, "display": m.Display, "$ref": at + m.Value}
+}
 
 func anySlice[T any](list []T, one func(T) any) []any {
 	values := make([]any, len(list))

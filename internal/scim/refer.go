@@ -15,7 +15,7 @@ var owners = map[string][]string{
 
 // Refer returns a copy of f in which addresses are ids: `members.$ref eq` and the like
 // compare with the resource that the address leads to, as $ref is computed from value
-// and stored nowhere. Addresses are absolute or relative to base, the tenant's base URL
+// and stored nowhere; `meta.location` compares with the address as answers show it. Addresses are absolute or relative to base, the tenant's base URL
 // without a slash at its end; with and without the version they are the same (RFC 7643
 // §2.3.7, §2.4). One that leads elsewhere is nobody's.
 func (f *Filter) Refer(base string) *Filter { return referrer{base: base}.filter(f) }
@@ -48,6 +48,9 @@ func (r referrer) filter(f *Filter) *Filter {
 }
 
 func (r referrer) comparison(f *Filter) *Filter {
+	if _, found := cutSuffixFold(f.Path.Name, "meta.location"); found && f.Path.Filter == nil && (f.Op == Eq || f.Op == Ne) {
+		return r.location(f)
+	}
 	prefix, named := cutSuffixFold(f.Path.Name, "$ref")
 	of := r.within
 	if named && of == "" {
@@ -81,6 +84,27 @@ func (r referrer) comparison(f *Filter) *Filter {
 	return &Filter{Op: Has, Path: Path{Name: strings.TrimSuffix(prefix, "."), Filter: inner}}
 }
 
+// location compares meta.location with an address as answers show it.
+func (r referrer) location(f *Filter) *Filter {
+	changed := *f
+	address, ok := f.Value.(string)
+	if !ok {
+		return f
+	}
+	for _, prefix := range r.prefixes() {
+		if rest, ok := strings.CutPrefix(address, prefix); ok && strings.Count(rest, "/") == 1 {
+			changed.Value = r.base + "/" + rest
+			break
+		}
+	}
+	return &changed
+}
+
+// prefixes are what an address may begin with that leads to a resource.
+func (r referrer) prefixes() []string {
+	return []string{r.base + "/", strings.TrimSuffix(r.base, "/v2") + "/", "../", ""}
+}
+
 // owner returns the owner that a name ends in, with or without a URN before it, or "".
 func owner(name string) string {
 	for of := range owners {
@@ -102,7 +126,7 @@ func cutSuffixFold(s, suffix string) (before string, found bool) {
 // target returns where an address leads: "" and "" where it leads to no resource that
 // of may refer to.
 func (r referrer) target(of, address string) (endpoint, id string) {
-	for _, prefix := range []string{r.base + "/", strings.TrimSuffix(r.base, "/v2") + "/", "../", ""} {
+	for _, prefix := range r.prefixes() {
 		rest, ok := strings.CutPrefix(address, prefix)
 		if !ok {
 			continue

@@ -16,6 +16,9 @@ func TestRefer(t *testing.T) {
 		{`groups.$ref eq "` + base + `/Groups/1"`, `groups.value eq "1"`},
 		{`manager.$ref eq "../Users/1"`, `manager.$ref eq "../Users/1" or manager.value eq "1"`},
 		{EnterpriseSchema + `:manager.$ref eq "Users/1"`, EnterpriseSchema + `:manager.$ref eq "Users/1" or ` + EnterpriseSchema + `:manager.value eq "1"`},
+		{`meta.location eq "https://muster.example/t/acme/scim/Users/1"`, `meta.location eq "` + base + `/Users/1"`},
+		{`meta.location ne "../Users/1"`, `meta.location ne "` + base + `/Users/1"`},
+		{UserSchema + `:Meta.Location eq "` + base + `/Users/1"`, UserSchema + `:Meta.Location eq "` + base + `/Users/1"`},
 
 		// Addresses of nobody here, and what is no address of a resource.
 		{`members.$ref eq "https://elsewhere.example/Users/1"`, `members.value eq ""`},

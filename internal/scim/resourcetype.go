@@ -98,6 +98,7 @@ type Ref struct {
 	Whole     bool       // the name is the extension's URN: its whole container
 	Alias     bool       // a customary short form (Q27), which strict refuses
 	Dotted    bool       // a dot stands after the schema's URN (Q97), which strict refuses
+	Absent    bool       // this resource type has no such attribute, another of the request has
 }
 
 // Last returns the attribute that the name ends in, or nil when r is Whole.

@@ -2,7 +2,6 @@ package scimhttp
 
 import (
 	"bytes"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -12,9 +11,6 @@ import (
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
 )
-
-// listSchema is the URN of every list (RFC 7644 §3.4.2).
-const listSchema = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
 // A resource is a user or a group on its way out. Its attributes leave the
 // database as JSON in their final order and form; schemas, id, meta and the
@@ -34,32 +30,39 @@ type resource struct {
 type row struct{ id, endpoint, kind, display string }
 
 func (c *call) user(u store.User) resource {
-	r := resource{
+	return resource{
 		rt: c.dir.UserType(), id: u.ID.String(), version: u.Version,
 		created: u.Created, modified: u.Modified, stored: u.JSON,
-		hasRows: len(u.Groups) > 0,
+		rows: groupRows(u.Groups), hasRows: len(u.Groups) > 0,
 	}
-	for _, g := range u.Groups {
+}
+
+func groupRows(groups []store.GroupRef) []row {
+	rows := make([]row, len(groups))
+	for i, g := range groups {
 		kind := "direct"
 		if !g.Direct {
 			kind = "indirect"
 		}
-		r.rows = append(r.rows, row{g.ID.String(), "/Groups/", kind, g.Display})
+		rows[i] = row{g.ID.String(), "/Groups/", kind, g.Display}
 	}
-	return r
+	return rows
 }
 
 func (c *call) group(g store.Group) resource {
-	r := resource{
+	return resource{
 		rt: c.dir.GroupType(), id: g.ID.String(), version: g.Version,
 		created: g.Created, modified: g.Modified, stored: g.JSON,
-		hasRows: g.Members != nil,
+		rows: memberRows(g.Members), hasRows: g.Members != nil,
 	}
-	r.rows = make([]row, len(g.Members))
-	for i, m := range g.Members {
-		r.rows[i] = row{m.ID.String(), "/" + m.Type + "s/", m.Type, m.Display}
+}
+
+func memberRows(members []store.Member) []row {
+	rows := make([]row, len(members))
+	for i, m := range members {
+		rows[i] = row{m.ID.String(), "/" + m.Type + "s/", m.Type, m.Display}
 	}
-	return r
+	return rows
 }
 
 func (r resource) location(base string) string { return base + r.rt.Endpoint + "/" + r.id }
@@ -196,29 +199,5 @@ func (c *call) one(status int, r resource, v view) error {
 		c.answer.Header().Set("ETag", etag)
 	}
 	write(c.answer, status, body)
-	return nil
-}
-
-// many answers one page of a list (RFC 7644 §3.4.2).
-func many[T any](c *call, page store.Page[T], of func(T) resource, v view) error {
-	c.dir.Record().Found(page.Total)
-	dst := make([]byte, 0, 256+1024*len(page.Items))
-	dst = append(dst, `{"schemas":["`+listSchema+`"],"totalResults":`...)
-	dst = strconv.AppendInt(dst, int64(page.Total), 10)
-	dst = append(dst, `,"startIndex":`...)
-	dst = strconv.AppendInt(dst, int64(page.StartIndex), 10)
-	dst = append(dst, `,"itemsPerPage":`...)
-	dst = strconv.AppendInt(dst, int64(len(page.Items)), 10)
-	dst = append(dst, `,"Resources":[`...)
-	var err error
-	for i, item := range page.Items {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		if dst, err = of(item).append(dst, c.base(), v); err != nil {
-			return err
-		}
-	}
-	write(c.answer, http.StatusOK, append(dst, ']', '}'))
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
@@ -34,11 +35,22 @@ type config struct {
 		supported
 		MaxResults int `json:"maxResults"`
 	} `json:"filter"`
+	Pagination            pagination             `json:"pagination"`
 	ChangePassword        supported              `json:"changePassword"`
 	Sort                  supported              `json:"sort"`
 	ETag                  supported              `json:"etag"`
 	AuthenticationSchemes []authenticationScheme `json:"authenticationSchemes"`
 	Meta                  meta                   `json:"meta"`
+}
+
+// pagination says how lists are paged (RFC 9865 §4).
+type pagination struct {
+	Cursor                  bool   `json:"cursor"`
+	Index                   bool   `json:"index"`
+	DefaultPaginationMethod string `json:"defaultPaginationMethod"`
+	DefaultPageSize         int    `json:"defaultPageSize"`
+	MaxPageSize             int    `json:"maxPageSize"`
+	CursorTimeout           int    `json:"cursorTimeout"` // seconds
 }
 
 type authenticationScheme struct {
@@ -53,7 +65,13 @@ func readServiceProviderConfig(c *call) error {
 	answer := config{
 		Schemas: []string{configSchema},
 		Patch:   supported{true},
+		Sort:    supported{true},
 		ETag:    supported{true},
+		Pagination: pagination{
+			Cursor: true, Index: true, DefaultPaginationMethod: "index",
+			DefaultPageSize: store.DefaultCount, MaxPageSize: store.MaxCount,
+			CursorTimeout: max(1, int(c.door.store.CursorTimeout()/time.Second)),
+		},
 		AuthenticationSchemes: []authenticationScheme{{
 			Type:        "oauthbearertoken",
 			Name:        "OAuth Bearer Token",

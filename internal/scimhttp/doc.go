@@ -5,12 +5,19 @@
 // unsupported feature looks the same as everything else to whoever has none.
 //
 //	/Users, /Groups              GET list · POST create
+//	/                            GET list, of resources of every type
+//	…/.search                    POST list
 //	/Users/{id}, /Groups/{id}    GET read · PUT replace · PATCH · DELETE
 //	/Schemas[/{urn}]             GET
 //	/ResourceTypes[/{name}]      GET
 //	/ServiceProviderConfig       GET
 //	/Bulk                        POST
-//	/Me, /.search                501
+//	/Me                          501
+//
+// A list is filtered and sorted by any attribute that is ever returned, and paged by
+// index (the default) or by cursor (RFC 9865): 100 resources a page, 1,000 at most. A
+// cursor is sealed for its connection and query, and good for an hour. What PostgreSQL
+// does not answer within 5 seconds is tooMany.
 //
 // A bulk request (RFC 7644 §3.7) has at most 1,000 operations and 4 MiB. Each
 // operation is what a request of its own would be, in a transaction of its own and
@@ -25,7 +32,7 @@
 // All of it stands under /t/{tenant}/scim/v2; an address that lacks the tenant
 // or the version is told so, whoever asks. Doubled and trailing slashes, the
 // case of parameter names and unknown parameters do not matter; a known
-// parameter given twice is refused. A user is at most 1 MiB of JSON, a group
+// parameter given twice is refused, but for lists of attributes, which add up. A user is at most 1 MiB of JSON, a group
 // 32 MiB with 100,000 members, and neither is compressed. Of bodies above 64 KiB,
 // or of unknown length, eight are in hand at once, and none before its token has
 // been verified. An address that brings bad tokens without end is answered 429; a

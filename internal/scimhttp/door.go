@@ -83,28 +83,26 @@ type handler func(*call) error
 
 // routes is every path under the base.
 func (d *Door) routes() map[string]methods {
-	unsupported := methods{http.MethodGet: notImplemented, http.MethodPost: notImplemented}
 	me := methods{}
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		me[method] = notImplemented
 	}
-	search := methods{http.MethodPost: notImplemented}
 	return map[string]methods{
-		"/Users":                 {http.MethodGet: listUsers, http.MethodPost: at(users)},
+		"/Users":                 {http.MethodGet: list(kindOf(users)), http.MethodPost: at(users)},
 		"/Users/{id}":            one(users),
-		"/Groups":                {http.MethodGet: listGroups, http.MethodPost: at(groups)},
+		"/Groups":                {http.MethodGet: list(kindOf(groups)), http.MethodPost: at(groups)},
 		"/Groups/{id}":           one(groups),
 		"/Schemas":               {http.MethodGet: listSchemas},
 		"/Schemas/{id}":          {http.MethodGet: readSchema},
 		"/ResourceTypes":         {http.MethodGet: listResourceTypes},
 		"/ResourceTypes/{id}":    {http.MethodGet: readResourceType},
 		"/ServiceProviderConfig": {http.MethodGet: readServiceProviderConfig},
-		"/":                      unsupported,
+		"/":                      {http.MethodGet: list(allKinds)},
 		"/Bulk":                  {http.MethodPost: bulk},
 		"/Me":                    me,
-		"/.search":               search,
-		"/Users/.search":         search,
-		"/Groups/.search":        search,
+		"/.search":               {http.MethodPost: search(allKinds)},
+		"/Users/.search":         {http.MethodPost: search(kindOf(users))},
+		"/Groups/.search":        {http.MethodPost: search(kindOf(groups))},
 	}
 }
 

@@ -61,11 +61,17 @@ func wireError(err error, request uuid.UUID) refusal {
 	case errors.Is(err, store.ErrStale):
 		return refusal{fault: refuse(http.StatusPreconditionFailed, "the resource has changed: its version is not the one in If-Match")}
 	case errors.Is(err, store.ErrTooMany):
-		return refusal{fault: scim.TooMany("the query takes too long; make the filter more selective")}
+		return refusal{fault: scim.TooMany("the query takes too long; make the filter more selective, or sort by another attribute")}
 	case errors.As(err, &limit):
 		return limited(limit.wait, "the tenant sends more requests than it may; send fewer at once")
 	case errors.Is(err, store.ErrBusy):
 		return limited(busyWait, "too many requests of the tenant wait already; send fewer at once")
+	case errors.Is(err, store.ErrBadCursor):
+		return refusal{fault: scim.BadCursor("this is no cursor of this query: begin with an empty one, and change nothing else from page to page")}
+	case errors.Is(err, store.ErrExpiredCursor):
+		return refusal{fault: scim.ExpiredCursor("the cursor is older than the cursorTimeout of /ServiceProviderConfig: begin with an empty one")}
+	case errors.Is(err, store.ErrOtherCount):
+		return refusal{fault: scim.BadCount("the cursor belongs to a query with another count: keep it from page to page")}
 	case errors.Is(err, store.ErrUnknownOutcome):
 		return refusal{fault: refuse(http.StatusServiceUnavailable, "it is not known whether the change is durable; send it again (reference %s)", request), retry: pause, ours: true}
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

@@ -7,21 +7,6 @@ import (
 	"github.com/muster-id/muster/internal/store"
 )
 
-// listGroups answers GET /Groups (RFC 7644 §3.4.2). Members are read only when
-// they are shown: excludedAttributes=members makes a large group cheap.
-func listGroups(c *call) error {
-	query, v, err := c.query(c.dir.GroupType())
-	if err != nil {
-		return err
-	}
-	query.WithMembers = v.rows != nil
-	page, err := c.dir.Groups(c.context(), query)
-	if err != nil {
-		return err
-	}
-	return many(c, page, c.group, v)
-}
-
 // groups is where the tenant's groups are.
 func groups(c *call) (endpoint, error) {
 	return endpoint{

@@ -10,10 +10,9 @@ import (
 )
 
 // known are the query parameters that mean something here, in lower case;
-// others are ignored (RFC 7644 §3.4.2). Sorting is not supported, which
-// ServiceProviderConfig says, and then ignored.
+// others are ignored (RFC 7644 §3.4.2, RFC 9865 §2).
 var known = map[string]bool{
-	"filter": true, "startindex": true, "count": true,
+	"filter": true, "startindex": true, "count": true, "cursor": true,
 	"attributes": true, "excludedattributes": true,
 	"sortby": true, "sortorder": true,
 }
@@ -51,53 +50,55 @@ func parameters(rawQuery string) (map[string]string, error) {
 	return values, nil
 }
 
-// query reads what a list request asks for.
-func (c *call) query(rt *scim.ResourceType) (store.Query, view, error) {
-	values, err := parameters(c.request.URL.RawQuery)
-	if err != nil {
-		return store.Query{}, view{}, err
+// query reads what a list request asks for of resources of the given types.
+// What it shall show is a view's business.
+func (c *call) query(types []*scim.ResourceType, values map[string]string) (store.Query, error) {
+	query := store.Query{Types: types, Base: c.base()}
+	if err := paging(&query, values); err != nil {
+		return query, err
 	}
-	v, err := newView(rt, values)
-	if err != nil {
-		return store.Query{}, view{}, err
+	if text, given := values["filter"]; given {
+		f, err := scim.ParseFilter(text)
+		if err != nil {
+			return query, err
+		}
+		if query.Filters, err = f.Refer(query.Base).BindAll(types, c.profile()); err != nil {
+			return query, err
+		}
+		c.dir.Noted(query.Filters[0].Notes)
 	}
-	query := store.Query{}
-	if query.StartIndex, err = number(values, "startindex", 1); err != nil {
-		return store.Query{}, view{}, err
-	}
-	if query.Count, err = count(values); err != nil {
-		return store.Query{}, view{}, err
-	}
-	query.StartIndex = max(query.StartIndex, 1)
-	if query.Filter, err = c.filter(rt, values); query.Filter != nil {
-		c.dir.Noted(query.Filter.Notes)
-	}
-	return query, v, err
-}
-
-func (c *call) filter(rt *scim.ResourceType, values map[string]string) (*scim.Filter, error) {
-	text, given := values["filter"]
-	if !given {
-		return nil, nil
-	}
-	f, err := scim.ParseFilter(text)
-	if err != nil {
-		return nil, err
-	}
-	return f.Refer(c.base()).Bind(rt, c.profile())
+	var err error
+	query.Sort, err = scim.ParseSort(types, values["sortby"], values["sortorder"], c.profile())
+	return query, err
 }
 
 // unlimited asks the store for its usual page.
 const unlimited = -1
 
-// count reads how many resources are wanted: a negative number means none (RFC
-// 7644 §3.4.2.4).
-func count(values map[string]string) (int, error) {
-	if _, given := values["count"]; !given {
-		return unlimited, nil
+// paging reads which page is wanted: by index (RFC 7644 §3.4.2.4), which is the
+// default, or by cursor (RFC 9865 §2). A negative count means none.
+func paging(query *store.Query, values map[string]string) error {
+	query.Cursor, query.ByCursor = values["cursor"], hasKey(values, "cursor")
+	if query.ByCursor && hasKey(values, "startindex") {
+		return scim.BadValue("startIndex and cursor exclude each other")
 	}
-	n, err := number(values, "count", 0)
-	return max(n, 0), err
+	var err error
+	if query.StartIndex, err = number(values, "startindex", 1); err != nil {
+		return err
+	}
+	query.Count, err = number(values, "count", unlimited)
+	switch {
+	case err != nil && query.ByCursor:
+		return scim.BadCount("%s", err.(*scim.Error).Detail)
+	case hasKey(values, "count"):
+		query.Count = max(query.Count, 0)
+	}
+	return err
+}
+
+func hasKey(values map[string]string, name string) bool {
+	_, ok := values[name]
+	return ok
 }
 
 // number reads a whole number. What is too large for any list is as good as the

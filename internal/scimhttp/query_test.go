@@ -24,13 +24,15 @@ func TestParameters(t *testing.T) {
 		"x=1&x=2":                      {},
 		"filter":                       {"filter": ""},
 		"%66ilter=a":                   {"filter": "a"},
+		"attributes=a&Attributes=b,c":  {"attributes": "a,b,c"},
+		"cursor":                       {"cursor": ""},
 	} {
 		got, err := parameters(query)
 		if err != nil || !maps.Equal(got, want) {
 			t.Errorf("parameters(%q): got %v, %v, want %v", query, got, err, want)
 		}
 	}
-	for _, query := range []string{"filter=a&filter=b", "count=1&COUNT=1", "filter=%zz", "filter=%", "attributes=a&attributes=b", "count=1&%63ount=2"} {
+	for _, query := range []string{"filter=a&filter=b", "count=1&COUNT=1", "filter=%zz", "filter=%", "cursor=a&cursor=b", "count=1&%63ount=2"} {
 		if got, err := parameters(query); err == nil {
 			t.Errorf("parameters(%q): got %v, want a refusal", query, got)
 		}

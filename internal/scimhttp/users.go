@@ -6,20 +6,6 @@ import (
 	"github.com/muster-id/muster/internal/scim"
 )
 
-// listUsers answers GET /Users (RFC 7644 §3.4.2).
-func listUsers(c *call) error {
-	query, v, err := c.query(c.dir.UserType())
-	if err != nil {
-		return err
-	}
-	query.WithGroups = v.rows != nil
-	page, err := c.dir.Users(c.context(), query)
-	if err != nil {
-		return err
-	}
-	return many(c, page, c.user, v)
-}
-
 // users is where the tenant's users are.
 func users(c *call) (endpoint, error) {
 	return endpoint{

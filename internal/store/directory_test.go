@@ -99,45 +99,33 @@ var crossings = map[string]crossing{
 		}
 	},
 
-	"Users": func(t *testing.T, mine, theirs *stand) {
-		for _, text := range []string{`id eq "` + theirs.jamie.ID.String() + `"`, `groups.value eq "` + theirs.finance.ID.String() + `"`} {
-			page, err := mine.scim().Users(t.Context(), store.Query{Count: 10, Filter: filterBy(t, scim.UserType(), text)})
+	"List": func(t *testing.T, mine, theirs *stand) {
+		for _, q := range []store.Query{
+			asking(t, mine.scim().UserType(), 10, `id eq "`+theirs.jamie.ID.String()+`"`),
+			asking(t, mine.scim().UserType(), 10, `groups.value eq "`+theirs.finance.ID.String()+`"`),
+			asking(t, mine.scim().GroupType(), 10, `id eq "`+theirs.finance.ID.String()+`"`),
+			asking(t, mine.scim().GroupType(), 10, `members.value eq "`+theirs.jamie.ID.String()+`"`),
+			asking(t, mine.testType(), 10, `id eq "`+theirs.badge.ID.String()+`"`),
+			asking(t, mine.testType(), 10, `identifier eq "nobody's"`),
+		} {
+			page, err := mine.scim().List(t.Context(), q)
 			if err != nil || page.Total != 0 || len(page.Items) != 0 {
-				t.Errorf("%s: got %d %v, want nobody", text, page.Total, err)
+				t.Errorf("%s: got %d %v, want nobody", q.Filters[0], page.Total, err)
 			}
 		}
-		page, err := mine.scim().Users(t.Context(), store.Query{Count: 10, WithGroups: true})
-		if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != mine.jamie.ID ||
-			len(page.Items[0].Groups) != 1 || page.Items[0].Groups[0].ID != mine.finance.ID {
-			t.Errorf("all: got %+v %v, want the one person here in the one group here", page, err)
+		found := map[uuid.UUID]store.Found{}
+		page, err := mine.scim().List(t.Context(), store.Query{Types: mine.scim().ResourceTypes(), Count: 10, WithGroups: true, WithMembers: true})
+		for _, f := range page.Items {
+			found[f.ID] = f
 		}
-	},
-	"Groups": func(t *testing.T, mine, theirs *stand) {
-		for _, text := range []string{`id eq "` + theirs.finance.ID.String() + `"`, `members.value eq "` + theirs.jamie.ID.String() + `"`} {
-			page, err := mine.scim().Groups(t.Context(), store.Query{Count: 10, Filter: filterBy(t, scim.GroupType(), text)})
-			if err != nil || page.Total != 0 || len(page.Items) != 0 {
-				t.Errorf("%s: got %d %v, want none", text, page.Total, err)
-			}
+		groups, members := found[mine.jamie.ID].Groups, found[mine.finance.ID].Members
+		if err != nil || page.Total != 3 || len(found) != 3 || found[mine.badge.ID].Type != mine.testType() ||
+			len(groups) != 1 || groups[0].ID != mine.finance.ID || len(members) != 1 || members[0].ID != mine.jamie.ID {
+			t.Errorf("all: got %+v %v, want the one person here in the one group here, and the one badge", page, err)
 		}
-		page, err := mine.scim().Groups(t.Context(), store.Query{Count: 10, WithMembers: true})
-		if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != mine.finance.ID ||
-			len(page.Items[0].Members) != 1 || page.Items[0].Members[0].ID != mine.jamie.ID {
-			t.Errorf("all: got %+v %v, want the one group here with the one person here", page, err)
-		}
-	},
-
-	"Resources": func(t *testing.T, mine, theirs *stand) {
-		for _, text := range []string{`id eq "` + theirs.badge.ID.String() + `"`, `identifier eq "nobody's"`} {
-			page, err := mine.scim().Resources(t.Context(), mine.testType(), store.Query{Count: 10, Filter: filterBy(t, mine.testType(), text)})
-			if err != nil || page.Total != 0 || len(page.Items) != 0 {
-				t.Errorf("%s: got %d %v, want none", text, page.Total, err)
-			}
-		}
-		for _, query := range []store.Query{{Count: 10}, {Count: 10, Filter: filterBy(t, mine.testType(), `identifier eq "JAMIE'S"`)}} {
-			page, err := mine.scim().Resources(t.Context(), mine.testType(), query)
-			if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != mine.badge.ID {
-				t.Errorf("all: got %+v %v, want the one resource here", page, err)
-			}
+		page, err = mine.scim().List(t.Context(), asking(t, mine.testType(), 10, `identifier eq "JAMIE'S"`))
+		if err != nil || page.Total != 1 || len(page.Items) != 1 || page.Items[0].ID != mine.badge.ID {
+			t.Errorf("a badge: got %+v %v, want the one here", page, err)
 		}
 	},
 	"CreateResource": func(t *testing.T, mine, theirs *stand) {

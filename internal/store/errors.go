@@ -26,8 +26,14 @@ var (
 	ErrUnavailable = errors.New("the database is not available")
 	// ErrBusy: too many requests of the tenant wait already; nothing was changed.
 	ErrBusy = errors.New("too many requests of the tenant wait")
-	// ErrTooMany: a filter ran longer than the statement timeout.
+	// ErrTooMany: a filter or an order took longer than the statement timeout.
 	ErrTooMany = errors.New("the query takes too long")
+	// ErrBadCursor: not a cursor that was given to this connection for this query.
+	ErrBadCursor = errors.New("not a cursor of this query")
+	// ErrExpiredCursor: the cursor was given out longer ago than the timeout.
+	ErrExpiredCursor = errors.New("the cursor has expired")
+	// ErrOtherCount: the cursor was given to a query with another count.
+	ErrOtherCount = errors.New("the count is not the cursor's")
 	// ErrNotYet: the position asked for is not visible here.
 	ErrNotYet = errors.New("the position is not visible yet")
 	// ErrInvalidGrant: the code is unknown, used, expired or not this client's.

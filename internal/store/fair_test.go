@@ -273,10 +273,16 @@ func renamed(name string) store.GroupChange {
 	return store.GroupChange{Attributes: set("displayName", name)}
 }
 
-func filterBy(t *testing.T, rt *scim.ResourceType, text string) *scim.Filter {
+// asking is a query for so many resources of a type; those that fit text, if
+// there is one.
+func asking(t *testing.T, rt *scim.ResourceType, count int, text string) store.Query {
 	t.Helper()
-	parsed := must[*scim.Filter](t)(scim.ParseFilter(text))
-	return must[*scim.Filter](t)(parsed.Bind(rt, scim.Lenient))
+	q := store.Query{Types: []*scim.ResourceType{rt}, Count: count}
+	if text != "" {
+		parsed := must[*scim.Filter](t)(scim.ParseFilter(text))
+		q.Filters = must[[]*scim.Filter](t)(parsed.BindAll(q.Types, scim.Lenient))
+	}
+	return q
 }
 
 // foreign are the stands that p must not reach: the tenant's other connection

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,103 +15,296 @@ import (
 )
 
 const (
-	defaultCount = 100
+	// DefaultCount is how many resources a page holds that asks for no number.
+	DefaultCount = 100
 
 	// MaxCount is how many resources a page holds at most.
 	MaxCount = 1000
 )
 
-// A Query asks for one page of a list (RFC 7644 §3.4.2).
+// A Query asks for one page of a list (RFC 7644 §3.4.2, RFC 9865 §2).
 type Query struct {
-	Filter      *scim.Filter // bound; nil: all
-	StartIndex  int          // of the first item, from 1; less means 1
-	Count       int          // of items; negative means 100, more than 1,000 means 1,000
-	WithMembers bool         // of groups
-	WithGroups  bool         // of users
+	Types       []*scim.ResourceType // whose resources; one or several
+	Filters     []*scim.Filter       // bound to each of Types; nil: all resources
+	Sort        *scim.Sort           // of Types; nil: the order in which the resources were made
+	Base        string               // the tenant's base URL, under which references stand
+	Count       int                  // of items; negative means 100, more than 1,000 means 1,000
+	StartIndex  int                  // of the first item, from 1; less means 1
+	ByCursor    bool                 // page by cursor, not by index
+	Cursor      string               // where the page begins; "": at the beginning of the list
+	WithMembers bool                 // of groups
+	WithGroups  bool                 // of users
 }
 
-// tooMany says of a query that ran into the statement timeout that its filter is
-// to blame. Where there is none, the database is.
-func (q Query) tooMany(err error) error {
-	if q.Filter != nil && state(err) == "57014" {
+// A Page is one page of a list.
+type Page struct {
+	Total      int // of the list; where Counted
+	Counted    bool
+	StartIndex int // of the first item; 0 where the list is paged by cursor
+	Items      []Found
+
+	// Cursors of the pages after and before this one; "" where there is none.
+	Next, Previous string
+}
+
+// A Found is one resource of a list, as answers show it.
+type Found struct {
+	Type     *scim.ResourceType
+	ID       uuid.UUID
+	Created  time.Time
+	Modified time.Time
+	Version  int64
+	JSON     []byte     // the attributes, as scim.AppendJSON writes them
+	Groups   []GroupRef // of a user, where they were asked for
+	Members  []Member   // of a group; nil: not read
+
+	nested bool    // one of Groups is in others, which are not among them yet
+	key    *string // by which it is sorted
+}
+
+// List answers one page of the living resources that q asks for, in one round
+// trip; in two where a user is in groups that are in groups, or where a page by
+// index lies behind the end of a list that is filtered.
+//
+// Paged by cursor, a resource that is there and unchanged all the while is on
+// exactly one page, whatever comes and goes beside it. A list that is paged so
+// is counted only where that costs nothing, or nothing else is asked for.
+func (dir *Directory) List(ctx context.Context, q Query) (Page, error) {
+	l, err := dir.listing(q)
+	if err != nil {
+		return Page{}, dir.refuse(ctx, err)
+	}
+	leave, err := dir.store.lists.take(ctx, dir.tenant)
+	if err != nil {
+		return Page{}, err
+	}
+	defer leave()
+	page, err := l.read(ctx)
+	if err == nil && l.from.Back && len(page.Items) == 0 { // nothing is left before: the list begins here
+		q.Cursor = ""
+		l, err = dir.listing(q)
+		if err == nil {
+			page, err = l.read(ctx)
+		}
+	}
+	if err == nil {
+		err = dir.reachUp(ctx, page.nested())
+	}
+	return page, err
+}
+
+// A listing is a Query on its way to the database.
+type listing struct {
+	Query
+	dir    *Directory
+	page   filter.Page
+	limit  int // rows to read: one more than are shown tells whether there are more
+	offset int
+	from   cursor // where the page begins; zero: at the beginning of the list
+	now    time.Time
+}
+
+func (dir *Directory) listing(q Query) (*listing, error) {
+	l := &listing{Query: q, dir: dir}
+	if l.Count < 0 {
+		l.Count = DefaultCount
+	}
+	l.Count = min(l.Count, MaxCount)
+	l.limit = l.Count
+	asked := filter.List{Narrowed: dir.connection != uuid.Nil, Base: q.Base}
+	switch {
+	case !q.ByCursor:
+		l.offset = max(q.StartIndex, 1) - 1
+		asked.Counted = q.Filters != nil
+	case q.Cursor != "":
+		var err error
+		if l.from, err = dir.openCursor(q.Cursor, l.fingerprint()); err != nil {
+			return nil, err
+		}
+		if l.from.count != l.Count {
+			return nil, ErrOtherCount
+		}
+		asked.From = &l.from.Position
+		fallthrough
+	default:
+		l.limit = min(l.Count, 1) + l.Count
+	}
+	for i, rt := range q.Types {
+		part := filter.Part{Type: rt}
+		if q.Filters != nil {
+			part.Filter = q.Filters[i]
+		}
+		if q.Sort != nil {
+			part.Sort = q.Sort.Refs[i]
+			asked.Sorted, asked.Descending = true, q.Sort.Descending
+		}
+		asked.Parts = append(asked.Parts, part)
+	}
+	var err error
+	l.page, err = asked.Page()
+	return l, err
+}
+
+// read asks the database for the page.
+func (l *listing) read(ctx context.Context) (Page, error) {
+	page := Page{StartIndex: l.offset + 1}
+	b := &pgx.Batch{}
+	l.dir.enter(b)
+	if l.ByCursor {
+		page.StartIndex = 0
+		b.Queue(`select now()`).QueryRow(func(row pgx.Row) error { return row.Scan(&l.now) })
+	}
+	if l.limit > 0 {
+		l.queuePage(b, &page)
+	}
+	l.queueTotal(b, &page)
+	if err := l.tooMany(l.dir.read(ctx, b)); err != nil {
+		return Page{}, err
+	}
+	if l.from.expired(l.now, l.dir.store.CursorTimeout()) {
+		return Page{}, ErrExpiredCursor
+	}
+	if l.ByCursor {
+		return page, l.turn(&page)
+	}
+	if l.Filters != nil && len(page.Items) == 0 && l.offset > 0 && l.limit > 0 { // the page says nothing about the total
+		return page, l.countAll(ctx, &page)
+	}
+	page.Counted = true
+	return page, nil
+}
+
+// tooMany says of a query that ran into the statement timeout that what it asks
+// for is to blame. Where it asks for nothing in particular, the database is.
+func (l *listing) tooMany(err error) error {
+	if (l.Filters != nil || l.Sort != nil) && state(err) == "57014" {
 		return fmt.Errorf("%w: %v", ErrTooMany, err)
 	}
 	return err
 }
 
-// A Page is one page of a list, in the order in which its items were made.
-type Page[T any] struct {
-	Total, StartIndex int
-	Items             []T
+// queuePage reads the page's rows and then, one by one, what is shown of them.
+func (l *listing) queuePage(b *pgx.Batch, page *Page) {
+	statement := `select found.*, page.part, page.text, page.total from (` + l.page.Rows + `) page
+		cross join lateral (` + l.columns() + `) found order by ` + l.page.Order
+	args := append(append([]any{l.dir.tenant, l.dir.narrowed()}, l.page.Args...), l.limit, l.offset)
+	b.Queue(statement, args...).Query(func(rows pgx.Rows) (err error) {
+		page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Found, err error) {
+			return f, l.scan(row, &f, &page.Total)
+		})
+		return err
+	})
 }
 
-// A listing is a Query made SQL.
-type listing struct {
-	rt            *scim.ResourceType
-	where         string
-	args          []any
-	filtered      bool
-	offset, count int
+// columns selects what is shown of the row that page names. A look-up by key for
+// each is right whatever the planner expects the page to hold.
+func (l *listing) columns() string {
+	arms := make([]string, len(l.Types))
+	for i, rt := range l.Types {
+		columns, rest := sourceOf(rt, l.Query), ``
+		if len(l.Types) > 1 {
+			rest = ` and page.part = ` + strconv.Itoa(i)
+		}
+		arms[i] = columns + rest
+	}
+	return strings.Join(arms, ` union all `) + ` offset 0`
 }
 
-func (dir *Directory) listing(q Query, rt *scim.ResourceType, alias string) (listing, error) {
-	l := listing{
-		rt:    rt,
-		where: alias + `.tenant_id = $1 and ` + dir.within(alias+".connection_id", "$2") + ` and ` + alias + `.deleted_at is null`,
-		args:  []any{dir.tenant, dir.narrowed()},
-		count: q.Count, offset: max(q.StartIndex, 1) - 1,
+// sourceOf selects what is shown of a resource of rt: its row, and the rows that
+// an attribute of it is kept as, each as one text.
+func sourceOf(rt *scim.ResourceType, q Query) string {
+	switch rt.Name {
+	case "User":
+		return `select u.id, u.created_at, u.modified_at, u.version, u.resource, ` + groupsColumns(q.WithGroups) + `
+			from users u where u.tenant_id = $1 and u.id = page.id`
+	case "Group":
+		return `select g.id, g.created_at, g.modified_at, ` + filter.GroupVersion + `, g.resource, ` + membersColumn(q.WithMembers) + `, false
+			from groups g where g.tenant_id = $1 and g.id = page.id`
 	}
-	if l.count < 0 {
-		l.count = defaultCount
+	return `select r.id, r.created_at, r.modified_at, r.version, r.resource, null::text[], false
+		from resources r where r.tenant_id = $1 and r.id = page.id`
+}
+
+// membersColumn reads the living members of a group in the order of their ids;
+// null where they are not wanted.
+func membersColumn(wanted bool) string {
+	if !wanted {
+		return `null::text[]`
 	}
-	l.count = min(l.count, MaxCount)
-	if alias == "r" { // registered types share one table
-		l.args = append(l.args, rt.Name)
-		l.where += ` and r.resource_type = $3`
-	}
-	if q.Filter == nil {
-		return l, nil
-	}
-	compiled, err := filter.Compile(q.Filter, rt, len(l.args)+1)
+	return `array(select m.kind || m.id::text || m.display from (
+			select mu.id, 'U' as kind, coalesce(mu.resource->>'displayName', mu.resource->>'userName', '') as display from memberships m
+			join users mu on mu.tenant_id = m.tenant_id and mu.id = m.member_user and mu.deleted_at is null
+			where m.tenant_id = g.tenant_id and m.group_id = g.id
+			union all
+			select mg.id, 'G', mg.display_name from memberships m
+			join groups mg on mg.tenant_id = m.tenant_id and mg.id = m.member_group and mg.deleted_at is null
+			where m.tenant_id = g.tenant_id and m.group_id = g.id
+		) m order by m.id)`
+}
+
+func (l *listing) scan(row pgx.Row, f *Found, total *int) error {
+	var part int
+	var related []string
+	err := row.Scan(&f.ID, &f.Created, &f.Modified, &f.Version, &f.JSON, &related, &f.nested, &part, &f.key, total)
 	if err != nil {
-		return listing{}, err
+		return err
 	}
-	l.filtered = true
-	l.where += ` and (` + compiled.Where + `)`
-	l.args = append(l.args, compiled.Args...)
-	return l, nil
-}
-
-// page is the statement of the page. Its last parameters are count and offset.
-// The total of a filtered list is counted beside it, over ids alone; that of an
-// unfiltered one comes from elsewhere and is 0 here.
-func (l listing) page(columns, table, alias string) string {
-	total := `0`
-	if l.filtered {
-		total = `count(*) over ()`
+	f.Type = l.Types[part]
+	if f.Type.Name == "Group" {
+		f.Members = memberRefs(related)
+	} else {
+		f.Groups = groupRefs(related)
 	}
-	n := len(l.args)
-	return `select ` + columns + `, page.total from (
-			select ` + alias + `.id, ` + total + ` as total from ` + table + ` ` + alias + ` where ` + l.where + `
-			order by 1 limit $` + strconv.Itoa(n+1) + ` offset $` + strconv.Itoa(n+2) + `) page
-		join ` + table + ` ` + alias + ` on ` + alias + `.tenant_id = $1 and ` + alias + `.id = page.id
-		order by page.id`
+	return nil
 }
 
-func (l listing) pageArgs() []any { return append(l.args[:len(l.args):len(l.args)], l.count, l.offset) }
-
-func (l listing) queueTotal(b *pgx.Batch, table, alias string, total *int) {
-	b.Queue(`select count(*) from `+table+` `+alias+` where `+l.where, l.args...).QueryRow(func(row pgx.Row) error { return row.Scan(total) })
+// memberRefs reads what membersColumn has written; nil stays nil.
+func memberRefs(texts []string) []Member {
+	if texts == nil {
+		return nil
+	}
+	kinds := map[byte]string{'U': "User", 'G': "Group"}
+	members := make([]Member, 0, len(texts))
+	for _, text := range texts {
+		const id = 1 + 36 // characters, with the kind's
+		if key, err := uuid.Parse(text[1:id]); err == nil {
+			members = append(members, Member{ID: key, Type: kinds[text[0]], Display: text[id:]})
+		}
+	}
+	return members
 }
 
-// past reports whether the page said nothing about the total: it holds nothing,
-// and not because there is nothing.
-func (l listing) past(items int) bool {
-	return l.filtered && items == 0 && (l.offset > 0 || l.count == 0)
+// queueTotal counts the list where the page does not, if it must be known or
+// costs nothing.
+func (l *listing) queueTotal(b *pgx.Batch, page *Page) {
+	switch {
+	case l.Filters == nil && l.dir.connection != uuid.Nil:
+		for _, rt := range l.Types {
+			l.dir.queueFoldedTotal(b, rt.Name, &page.Total)
+		}
+		page.Counted = true
+	case l.limit == 0, !l.ByCursor && l.Filters == nil:
+		l.queueCount(b, page)
+	}
 }
 
-// queueFoldedTotal counts a connection's living resources without visiting
-// them: a folded base and the changes since.
+func (l *listing) queueCount(b *pgx.Batch, page *Page) {
+	statement := l.page.Count
+	b.Queue(statement, append([]any{l.dir.tenant, l.dir.narrowed()}, l.page.CountArgs...)...).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&page.Total) })
+	page.Counted = true
+}
+
+// countAll counts a list in a trip of its own.
+func (l *listing) countAll(ctx context.Context, page *Page) error {
+	b := &pgx.Batch{}
+	l.dir.enter(b)
+	l.queueCount(b, page)
+	return l.tooMany(l.dir.read(ctx, b))
+}
+
+// queueFoldedTotal adds to total the number of a connection's living resources
+// without visiting them: a folded base and the changes since.
 func (dir *Directory) queueFoldedTotal(b *pgx.Batch, resourceType string, total *int) {
 	b.Queue(`
 		with base as (
@@ -122,7 +317,12 @@ func (dir *Directory) queueFoldedTotal(b *pgx.Batch, resourceType string, total 
 			where c.tenant_id = $1 and c.connection_id = $2 and c.xid >= base.folded
 			and c.kind = any($4)), 0)
 		from base`, dir.tenant, dir.connection, resourceType, countedKinds(resourceType)).
-		QueryRow(func(row pgx.Row) error { return row.Scan(total) })
+		QueryRow(func(row pgx.Row) error {
+			var n int
+			err := row.Scan(&n)
+			*total += n
+			return err
+		})
 }
 
 // countedKinds are the changes by which the number of living resources moves.
@@ -136,108 +336,16 @@ func countedKinds(resourceType string) []string {
 	return []string{"resource." + resourceType + ".created", "resource." + resourceType + ".deleted"}
 }
 
-// Users lists living users.
-func (dir *Directory) Users(ctx context.Context, q Query) (Page[User], error) {
-	l, err := dir.listing(q, dir.UserType(), "u")
-	if err != nil {
-		return Page[User]{}, dir.refuse(ctx, err)
-	}
-	page := Page[User]{StartIndex: l.offset + 1}
-	b := &pgx.Batch{}
-	dir.enter(b)
-	if l.count > 0 {
-		b.Queue(l.page(userColumns+`, `+groupsColumns(q.WithGroups), "users", "u"), l.pageArgs()...).Query(func(rows pgx.Rows) (err error) {
-			page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (u User, err error) {
-				return u, u.scanWithGroups(row, &page.Total)
-			})
-			return err
-		})
-	}
-	if !l.filtered {
-		dir.queueAll(b, l, "users", "u", &page.Total)
-	}
-	leave, err := dir.store.lists.take(ctx, dir.tenant)
-	if err != nil {
-		return Page[User]{}, err
-	}
-	defer leave()
-	if err := q.tooMany(dir.read(ctx, b)); err != nil {
-		return Page[User]{}, err
-	}
-	if l.past(len(page.Items)) {
-		err = q.tooMany(dir.countAll(ctx, l, "users", "u", &page.Total))
-	}
-	if err == nil {
-		err = dir.reachUp(ctx, page.Items)
-	}
-	return page, err
-}
-
-// Groups lists living groups.
-func (dir *Directory) Groups(ctx context.Context, q Query) (Page[Group], error) {
-	l, err := dir.listing(q, dir.GroupType(), "g")
-	if err != nil {
-		return Page[Group]{}, dir.refuse(ctx, err)
-	}
-	page := Page[Group]{StartIndex: l.offset + 1}
-	b := &pgx.Batch{}
-	dir.enter(b)
-	if l.count > 0 {
-		b.Queue(l.page(groupColumns, "groups", "g"), l.pageArgs()...).Query(func(rows pgx.Rows) (err error) {
-			page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (g Group, err error) {
-				return g, row.Scan(append(g.targets(), &page.Total)...)
-			})
-			return err
-		})
-		if q.WithMembers {
-			dir.queueMembers(b, `select listed.id from (`+l.page(`g.id`, "groups", "g")+`) listed`, l.pageArgs()[1:],
-				func(group uuid.UUID, m Member) { addMember(page.Items, group, m) })
+// nested are the users of the page whose groups are in groups.
+func (p *Page) nested() map[uuid.UUID]*[]GroupRef {
+	var found map[uuid.UUID]*[]GroupRef
+	for i := range p.Items {
+		if f := &p.Items[i]; f.nested {
+			if found == nil {
+				found = map[uuid.UUID]*[]GroupRef{}
+			}
+			found[f.ID] = &f.Groups
 		}
 	}
-	if !l.filtered {
-		dir.queueAll(b, l, "groups", "g", &page.Total)
-	}
-	leave, err := dir.store.lists.take(ctx, dir.tenant)
-	if err != nil {
-		return Page[Group]{}, err
-	}
-	defer leave()
-	if err := q.tooMany(dir.read(ctx, b)); err != nil {
-		return Page[Group]{}, err
-	}
-	if l.past(len(page.Items)) {
-		err = q.tooMany(dir.countAll(ctx, l, "groups", "g", &page.Total))
-	}
-	for i := range page.Items {
-		if q.WithMembers && page.Items[i].Members == nil {
-			page.Items[i].Members = []Member{}
-		}
-	}
-	return page, err
-}
-
-// queueAll counts an unfiltered list.
-func (dir *Directory) queueAll(b *pgx.Batch, l listing, table, alias string, total *int) {
-	if dir.connection == uuid.Nil {
-		l.queueTotal(b, table, alias, total)
-		return
-	}
-	dir.queueFoldedTotal(b, l.rt.Name, total)
-}
-
-// countAll counts a filtered list whose page said nothing about it.
-func (dir *Directory) countAll(ctx context.Context, l listing, table, alias string, total *int) error {
-	b := &pgx.Batch{}
-	dir.enter(b)
-	l.queueTotal(b, table, alias, total)
-	return dir.read(ctx, b)
-}
-
-func addMember(items []Group, group uuid.UUID, m Member) {
-	for i := range items {
-		if items[i].ID == group {
-			items[i].Members = append(items[i].Members, m)
-			return
-		}
-	}
+	return found
 }

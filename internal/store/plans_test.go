@@ -86,7 +86,7 @@ func requests(t *testing.T, p *stand) []request {
 	ctx := t.Context()
 	users := func(text string) func(int) error {
 		return func(int) error {
-			page, err := p.scim().Users(ctx, store.Query{Count: 100, Filter: filterBy(t, scim.UserType(), text)})
+			page, err := p.scim().List(ctx, asking(t, scim.UserType(), 100, text))
 			if err == nil && len(page.Items) != 1 {
 				err = fmt.Errorf("%d people", len(page.Items))
 			}
@@ -118,11 +118,13 @@ func requests(t *testing.T, p *stand) []request {
 		{"look-up by id", 1, func(int) error { _, err := p.scim().User(ctx, jamie, true); return err }},
 		{"filter by id", 1, users(`id eq "` + jamie + `"`)},
 		{"page of people", 1, func(int) error {
-			_, err := p.scim().Users(ctx, store.Query{Count: 100, StartIndex: 201})
+			q := asking(t, scim.UserType(), 100, "")
+			q.StartIndex = 201
+			_, err := p.scim().List(ctx, q)
 			return err
 		}},
 		{"group by displayName", 1, func(int) error {
-			_, err := p.scim().Groups(ctx, store.Query{Count: 10, Filter: filterBy(t, scim.GroupType(), `displayName eq "finance"`)})
+			_, err := p.scim().List(ctx, asking(t, scim.GroupType(), 10, `displayName eq "finance"`))
 			return err
 		}},
 		{"group by id", 1, func(int) error { _, err := p.scim().Group(ctx, finance, false); return err }},

@@ -109,7 +109,7 @@ func TestWhatChangesNothingIsKept(t *testing.T) {
 	}{
 		"a list": {"GET", func(dir *store.Directory) error {
 			dir.Record().Found(1)
-			_, err := dir.Users(ctx, store.Query{Count: 1})
+			_, err := dir.List(ctx, asking(t, scim.UserType(), 1, ""))
 			return err
 		}, 200, keptRequest{Found: 1}},
 		"a name that is taken": {"POST", func(dir *store.Directory) error {

@@ -219,37 +219,3 @@ func (dir *Directory) saveResource(b *pgx.Batch, c changedResource, e resourceEd
 	log.Queue(b, change)
 	dir.queueRequest(b, change, e.status, c.notes)
 }
-
-// Resources lists living resources of a registered type.
-func (dir *Directory) Resources(ctx context.Context, rt *scim.ResourceType, q Query) (Page[Resource], error) {
-	l, err := dir.listing(q, rt, "r")
-	if err != nil {
-		return Page[Resource]{}, dir.refuse(ctx, err)
-	}
-	page := Page[Resource]{StartIndex: l.offset + 1}
-	b := &pgx.Batch{}
-	dir.enter(b)
-	if l.count > 0 {
-		b.Queue(l.page(resourceColumns, "resources", "r"), l.pageArgs()...).Query(func(rows pgx.Rows) (err error) {
-			page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r Resource, err error) {
-				return r, row.Scan(append(r.targets(), &page.Total)...)
-			})
-			return err
-		})
-	}
-	if !l.filtered {
-		dir.queueAll(b, l, "resources", "r", &page.Total)
-	}
-	leave, err := dir.store.lists.take(ctx, dir.tenant)
-	if err != nil {
-		return Page[Resource]{}, err
-	}
-	defer leave()
-	if err := q.tooMany(dir.read(ctx, b)); err != nil {
-		return Page[Resource]{}, err
-	}
-	if l.past(len(page.Items)) {
-		err = q.tooMany(dir.countAll(ctx, l, "resources", "r", &page.Total))
-	}
-	return page, err
-}

@@ -200,7 +200,7 @@ func (c *circus) compareAnswers(conn *pgx.Conn, crew store.Group) {
 	if g, err := c.scim().Group(c.t.Context(), crew.ID.String(), false); err != nil || g.Version != changes {
 		c.t.Errorf("the group's version is %d, want %d: %v", g.Version, changes, err)
 	}
-	if page, err := c.scim().Users(c.t.Context(), store.Query{}); err != nil || page.Total != users {
+	if page, err := c.scim().List(c.t.Context(), asking(c.t, scim.UserType(), 0, "")); err != nil || page.Total != users {
 		c.t.Errorf("the list's total is %d, want %d: %v", page.Total, users, err)
 	}
 }

@@ -28,6 +28,8 @@ type Config struct {
 
 	KeepRequests time.Duration // how long the provisioning log keeps a request; 0: 30 days
 	RequestBytes int64         // how much of it is kept of one tenant, roughly; 0: 1 GiB
+	// CursorTimeout is how long the cursor of a list can be used; 0: an hour.
+	CursorTimeout time.Duration
 
 	// MinServerVersion is the oldest server_version_num that [Open] accepts; 0:
 	// the oldest of each major version whose row-level security has no published
@@ -90,6 +92,8 @@ type Store struct {
 	credentials credentials
 	settings    settingsCache
 
+	cursorTimeout time.Duration
+
 	incarnation uuid.UUID
 	lists       turns // of one tenant's lists
 	shares      turns // of one tenant's requests
@@ -120,7 +124,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024), requests: newRequestLog(),
-		keepRequests: cmp.Or(c.KeepRequests, defaultKeep), requestBytes: cmp.Or(c.RequestBytes, defaultBytes)}
+		keepRequests: cmp.Or(c.KeepRequests, defaultKeep), requestBytes: cmp.Or(c.RequestBytes, defaultBytes), cursorTimeout: cmp.Or(c.CursorTimeout, cursorTimeout)}
 	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
 	s.shares.most, s.shares.waiting = largestShare(int(pool.Config().MaxConns)), maxWaiting
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,8 +31,6 @@ type User struct {
 	Locked     bool // ours: SCIM neither sees nor clears it
 	Deleted    bool
 	Groups     []GroupRef // only where they were asked for
-
-	nested bool // one of Groups is in others, which are not among them yet
 }
 
 // A GroupRef is one of a user's groups (RFC 7643 §4.1.2, groups).
@@ -49,8 +48,10 @@ func (u User) Resource(rt *scim.ResourceType) (scim.Resource, error) {
 const userColumns = `u.id, u.connection_id, coalesce(u.external_id, ''), u.created_at, u.modified_at, u.version, u.resource,
 	u.active, u.locked, u.deleted_at is not null`
 
-func (u *User) scan(row pgx.Row) error {
-	return row.Scan(&u.ID, &u.Connection, &u.ExternalID, &u.Created, &u.Modified, &u.Version, &u.JSON, &u.Active, &u.Locked, &u.Deleted)
+// scan reads userColumns, and what comes after them.
+func (u *User) scan(row pgx.Row, more ...any) error {
+	return row.Scan(append([]any{&u.ID, &u.Connection, &u.ExternalID, &u.Created, &u.Modified, &u.Version, &u.JSON,
+		&u.Active, &u.Locked, &u.Deleted}, more...)...)
 }
 
 // groupsColumns read the groups that a user is a member of, and whether one of
@@ -66,38 +67,33 @@ func groupsColumns(wanted bool) string {
 			where m.tenant_id = u.tenant_id and m.member_user = u.id)`
 }
 
-// scanWithGroups reads userColumns, groupsColumns and what comes after.
-func (u *User) scanWithGroups(row pgx.Row, more ...any) error {
-	var groups []string
-	err := row.Scan(append([]any{&u.ID, &u.Connection, &u.ExternalID, &u.Created, &u.Modified, &u.Version, &u.JSON,
-		&u.Active, &u.Locked, &u.Deleted, &groups, &u.nested}, more...)...)
-	const id = 36 // characters
-	for _, text := range groups {
-		if key, bad := uuid.Parse(text[:id]); bad == nil {
-			u.Groups = append(u.Groups, GroupRef{ID: key, Display: text[id:], Direct: true})
+// groupRefs reads what groupsColumns has written.
+func groupRefs(texts []string) []GroupRef {
+	var groups []GroupRef
+	for _, text := range texts {
+		const id = 36 // characters
+		if key, err := uuid.Parse(text[:id]); err == nil {
+			groups = append(groups, GroupRef{ID: key, Display: text[id:], Direct: true})
 		}
 	}
-	return err
+	return groups
 }
 
-// reachUp adds to users the groups that they are in through others.
-func (dir *Directory) reachUp(ctx context.Context, users []User) error {
-	at := map[uuid.UUID]*User{}
-	var ids []uuid.UUID
-	for i := range users {
-		if users[i].nested {
-			at[users[i].ID], ids = &users[i], append(ids, users[i].ID)
-			users[i].Groups = nil
-		}
-	}
-	if len(ids) == 0 {
+// reachUp reads all groups of the users whose groups are in others.
+func (dir *Directory) reachUp(ctx context.Context, nested map[uuid.UUID]*[]GroupRef) error {
+	if len(nested) == 0 {
 		return nil
+	}
+	ids := slices.Collect(maps.Keys(nested))
+	for _, groups := range nested {
+		*groups = nil
 	}
 	b := &pgx.Batch{}
 	dir.enter(b)
 	queueGroups(b, circle{tenant: dir.tenant, users: ids}, func(user uuid.UUID, g rolemap.Group, direct bool) {
 		if key, err := uuid.Parse(g.ID); err == nil {
-			at[user].Groups = append(at[user].Groups, GroupRef{ID: key, Display: g.DisplayName, Direct: direct})
+			groups := nested[user]
+			*groups = append(*groups, GroupRef{ID: key, Display: g.DisplayName, Direct: direct})
 		}
 	})
 	return dir.read(ctx, b)
@@ -110,20 +106,23 @@ func (dir *Directory) User(ctx context.Context, id string, withGroups bool) (Use
 	if err != nil {
 		return User{}, dir.refuse(ctx, err)
 	}
-	found := make([]User, 1)
+	var u User
+	var groups []string
+	var nested bool
 	b := &pgx.Batch{}
 	dir.enter(b)
 	b.Queue(`select `+userColumns+`, `+groupsColumns(withGroups)+` from users u
 		where u.tenant_id = $1 and u.id = $2 and `+dir.within("u.connection_id", "$3")+` and u.deleted_at is null`,
-		dir.tenant, key, dir.narrowed()).QueryRow(func(row pgx.Row) error { return found[0].scanWithGroups(row) })
+		dir.tenant, key, dir.narrowed()).QueryRow(func(row pgx.Row) error { return u.scan(row, &groups, &nested) })
 	err = dir.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return User{}, ErrNotFound
 	}
-	if err == nil {
-		err = dir.reachUp(ctx, found)
+	u.Groups = groupRefs(groups)
+	if err == nil && nested {
+		err = dir.reachUp(ctx, map[uuid.UUID]*[]GroupRef{u.ID: &u.Groups})
 	}
-	return found[0], err
+	return u, err
 }
 
 // narrowed is the Directory's connection as a query parameter: null for all.

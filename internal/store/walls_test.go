@@ -135,7 +135,7 @@ func (f *fair) visit(p *stand) (served bool) {
 	}
 	switch rand.IntN(4) {
 	case 0:
-		page, err := dir.Users(ctx, store.Query{Count: 10})
+		page, err := dir.List(ctx, asking(f.t, scim.UserType(), 10, ""))
 		for _, u := range page.Items {
 			if u.ID != p.jamie.ID {
 				f.t.Errorf("%s/%s sees a person of another", p.slug, p.name)
@@ -249,7 +249,7 @@ func TestAbuse_B10(t *testing.T) {
 	if _, _, err := p.scim().CreateUser(t.Context(), person(canary+"@ringling.example", "other")); err == nil {
 		t.Error("a taken name was accepted") // and PostgreSQL has reported an error
 	}
-	if _, err := p.scim().Users(t.Context(), store.Query{Count: 1, Filter: filterBy(t, scim.UserType(), `userName eq "`+canary+`"`)}); err != nil {
+	if _, err := p.scim().List(t.Context(), asking(t, scim.UserType(), 1, `userName eq "`+canary+`"`)); err != nil {
 		t.Error(err)
 	}
 	text, err := os.ReadFile(filepath.Join(localpg.Shared(t).Dir(), "postgres.log"))

@@ -55,6 +55,7 @@ type directory struct{ users, groups []*record }
 type record struct {
 	resource scim.Resource
 	common   scim.Common
+	version  int
 	deleted  bool
 }
 
@@ -77,7 +78,7 @@ func (d directory) matching(rt *scim.ResourceType, f *scim.Filter) []string {
 }
 
 func (d directory) query(t rapid.TB, tx pgx.Tx, rt *scim.ResourceType, f *scim.Filter) []string {
-	q, err := filter.Compile(f, rt, 2)
+	q, err := filter.Compile(f, rt, base, 2)
 	if err != nil {
 		t.Fatalf("%s: %v", f, err)
 	}
@@ -121,11 +122,11 @@ func (d directory) insert(t rapid.TB, tx pgx.Tx) {
 	for _, g := range d.groups {
 		b.Queue(`
 			insert into groups (tenant_id, connection_id, id, display_name, display_name_key, external_id,
-				created_at, modified_at, deleted_at, resource, search)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+				created_at, modified_at, deleted_at, resource, search, version)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 			tenant, connection, g.common.ID, g.resource["displayName"], scim.Fold(g.resource["displayName"].(string)), g.resource["externalId"],
 			g.common.Created, g.common.LastModified, g.deletedAt(),
-			string(scim.AppendJSON(nil, scim.GroupType(), g.resource)), string(scim.SearchJSON(nil, scim.GroupType(), g.resource)))
+			string(scim.AppendJSON(nil, scim.GroupType(), g.resource)), string(scim.SearchJSON(nil, scim.GroupType(), g.resource)), g.version)
 	}
 	for _, g := range d.groups {
 		for _, m := range g.common.Members {
@@ -142,11 +143,11 @@ func queueUser(b *pgx.Batch, u *record) {
 	rt := scim.UserType()
 	b.Queue(`
 		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active,
-			created_at, modified_at, deleted_at, resource, search)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+			created_at, modified_at, deleted_at, resource, search, version)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		tenant, connection, u.common.ID, scim.Fold(u.resource["userName"].(string)), u.resource["externalId"], u.common.Active,
 		u.common.Created, u.common.LastModified, u.deletedAt(),
-		string(scim.AppendJSON(nil, rt, u.resource)), string(scim.SearchJSON(nil, rt, u.resource)))
+		string(scim.AppendJSON(nil, rt, u.resource)), string(scim.SearchJSON(nil, rt, u.resource)), u.version)
 	emails, _ := u.resource["emails"].([]any)
 	for _, e := range emails {
 		if address, ok := e.(map[string]any)["value"].(string); ok && address != "" {
@@ -175,23 +176,55 @@ func (r *record) deletedAt() any {
 	return nil
 }
 
-// link drops what is deleted from groups and members, and tells users their groups.
+// link drops what is deleted from groups and members, names the members, and
+// tells users the groups that they are in, also through others.
 func (d directory) link() {
-	gone := map[string]bool{}
-	people := map[string]*record{}
+	records := map[string]*record{}
 	for _, r := range slices.Concat(d.users, d.groups) {
-		gone[r.common.ID] = r.deleted
-		people[r.common.ID] = r
+		records[r.common.ID] = r
+	}
+	for _, u := range d.users {
+		u.common.Groups = d.holding(u.common.ID, "direct", map[string]bool{})
 	}
 	for _, g := range d.groups {
-		g.common.Members = slices.DeleteFunc(g.common.Members, func(m scim.Member) bool { return gone[m.Value] })
-		for _, m := range g.common.Members {
-			if m.Type == "User" && !g.deleted {
-				u := people[m.Value]
-				u.common.Groups = append(u.common.Groups, scim.Member{Value: g.common.ID, Type: "direct"})
-			}
+		g.common.Members = slices.DeleteFunc(g.common.Members, func(m scim.Member) bool { return records[m.Value].deleted })
+		for i := range g.common.Members {
+			m := &g.common.Members[i]
+			m.Display = records[m.Value].display()
 		}
 	}
+}
+
+// holding lists the living groups that have the member, and those that have these.
+func (d directory) holding(member, kind string, seen map[string]bool) []scim.Member {
+	var above []*record
+	for _, g := range d.groups {
+		has := slices.ContainsFunc(g.common.Members, func(m scim.Member) bool { return m.Value == member })
+		if has && !seen[g.common.ID] {
+			seen[g.common.ID] = true
+			above = append(above, g)
+		}
+	}
+	var found []scim.Member
+	for _, g := range above {
+		if !g.deleted {
+			found = append(found, scim.Member{Value: g.common.ID, Type: kind, Display: g.display()})
+		}
+	}
+	for _, g := range above {
+		found = append(found, d.holding(g.common.ID, "indirect", seen)...)
+	}
+	return found
+}
+
+// display is how a group shows a member.
+func (r *record) display() string {
+	for _, name := range []string{"displayName", "userName"} {
+		if s, ok := r.resource[name].(string); ok {
+			return s
+		}
+	}
+	return ""
 }
 
 // epoch and its neighbours are what drawn dates are near to.

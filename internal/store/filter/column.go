@@ -7,7 +7,7 @@ import (
 )
 
 func (c *compiler) textColumn(f *scim.Filter, name string) string {
-	column := c.row + "." + name
+	column := c.table.row + "." + name
 	switch f.Op {
 	case scim.Pr:
 		return "(" + column + " is not null and " + column + " <> '')"
@@ -20,22 +20,22 @@ func (c *compiler) textColumn(f *scim.Filter, name string) string {
 // id compares the row's id. Only equality uses the index; a string that is no
 // UUID as the server writes them equals none.
 func (c *compiler) id(f *scim.Filter) string {
-	column := c.row + ".id"
+	column := c.table.row + ".id"
 	switch f.Op {
 	case scim.Pr:
 		return "true"
 	case scim.Eq:
-		id := c.arg(uuidOf(f), "uuid")
+		id := c.arg(uuidIn(f.Operand), "uuid")
 		return "(" + id + " is not null and " + column + " = " + id + ")"
 	case scim.Ne:
-		return "(" + column + " is distinct from " + c.arg(uuidOf(f), "uuid") + ")"
+		return "(" + column + " is distinct from " + c.arg(uuidIn(f.Operand), "uuid") + ")"
 	}
 	return c.settled(f, value{text: column + "::text"})
 }
 
-// uuidOf returns f's operand, or nil if it is no UUID in lower case.
-func uuidOf(f *scim.Filter) any {
-	s, _ := f.Operand.(string)
+// uuidIn returns an operand, or nil if it is no UUID in lower case.
+func uuidIn(operand any) any {
+	s, _ := operand.(string)
 	if len(s) != 36 {
 		return nil
 	}
@@ -51,7 +51,7 @@ func uuidOf(f *scim.Filter) any {
 }
 
 func (c *compiler) active(f *scim.Filter) string {
-	column := c.row + ".active"
+	column := c.table.row + ".active"
 	switch f.Op {
 	case scim.Pr:
 		return "true"
@@ -76,7 +76,7 @@ func (c *compiler) schemas(f *scim.Filter) string {
 		}
 	}
 	return "exists (select from unnest(" + c.arg(fitting, "text[]") + ") s(urn)" +
-		" where s.urn = " + c.arg(c.rt.Core.ID, "text") + " or " + c.row + ".search -> s.urn is not null)"
+		" where s.urn = " + c.arg(c.rt.Core.ID, "text") + " or " + c.table.row + ".search -> s.urn is not null)"
 }
 
 func (c *compiler) meta(f *scim.Filter) string {
@@ -86,15 +86,27 @@ func (c *compiler) meta(f *scim.Filter) string {
 	case f.Ref.Sub == nil:
 		return c.fail(f)
 	}
-	switch f.Ref.Sub.Name {
-	case "created":
-		return c.timeColumn(f, c.row+".created_at")
-	case "lastModified":
-		return c.timeColumn(f, c.row+".modified_at")
-	case "resourceType":
-		return c.settled(f, value{text: c.arg(c.rt.Name, "text")})
+	switch name := f.Ref.Sub.Name; {
+	case name == "created":
+		return c.timeColumn(f, c.table.row+".created_at")
+	case name == "lastModified":
+		return c.timeColumn(f, c.table.row+".modified_at")
+	case name == "location" && f.Op == scim.Eq:
+		id := c.arg(uuidUnder(f.Operand, c.base+c.rt.Endpoint+"/"), "uuid")
+		return "(" + id + " is not null and " + c.table.row + ".id = " + id + ")"
 	}
-	return c.fail(f)
+	return c.settled(f, value{text: c.metaText(f.Ref.Sub.Name)})
+}
+
+// metaText is the sub-attribute of meta called name, other than the times.
+func (c *compiler) metaText(name string) string {
+	switch name {
+	case "version":
+		return "('W/\"' || " + c.table.version + " || '\"')"
+	case "location":
+		return "(" + c.arg(c.base+c.rt.Endpoint+"/", "text") + " || " + c.table.row + ".id)"
+	}
+	return c.arg(c.rt.Name, "text")
 }
 
 // timeColumn compares a column of microseconds with an operand that may be

@@ -18,8 +18,8 @@ type value struct {
 func (c *compiler) document(path ...string) value {
 	at := c.arg(path, "text[]")
 	return value{
-		text: "(" + c.row + ".search #>> " + at + ")",
-		json: "(" + c.row + ".search #> " + at + ")",
+		text: "(" + c.table.row + ".search #>> " + at + ")",
+		json: "(" + c.table.row + ".search #> " + at + ")",
 	}
 }
 

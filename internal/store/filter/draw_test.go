@@ -17,7 +17,13 @@ var words = []string{
 	"", "a", "A", "aB", "ab", "a%", "a_b", `a\`, `\`, "'", `"`, "$1", "work", "Home", "true", "5", "10", "Z", "z", "_",
 	"ß", "SS", "İ", "ſ", "ﬁ", "é", "e\u0301", "É", "Å", "K", "ａ", "日本", "🎪", "a b", " a", "null", "{}", "User", "group", "direct",
 	scim.UserSchema, scim.EnterpriseSchema, userID(0), groupID(0), strings.ToUpper(userID(1)),
+	`W/"1"`, `W/"10"`, "indirect", userURL(0), groupURL(1), base, "../Users/" + userID(0), strings.Replace(userURL(1), "/v2", "", 1),
 }
+
+const base = "https://muster.example/t/ringling/scim/v2"
+
+func userURL(n int) string  { return base + "/Users/" + userID(n) }
+func groupURL(n int) string { return base + "/Groups/" + groupID(n) }
 
 // known are filters that identity providers send, and their negations.
 var known = map[string][]string{
@@ -25,10 +31,14 @@ var known = map[string][]string{
 		`userName eq "` + userID(0) + `a"`, `not (externalId eq a)`, `emails.value eq "A"`, `emails eq ""`, `emails[type eq "work" and value eq ""]`, `not (emails eq "ss")`,
 		`emails[type eq "work"].value eq "a"`, `not (emails[type eq "WORK" and value eq "a"])`, `emails[value eq "a" or type eq "work"]`,
 		`id eq ` + userID(0) + ` and manager eq ` + userID(1), `id ne "a"`, `not (id eq "a")`,
+		`groups.value eq "` + groupID(0) + `"`, `groups[value eq "` + groupID(1) + `" and type eq "indirect"]`, `groups.type eq "indirect"`,
+		`not (groups.$ref eq "` + groupURL(0) + `")`, `meta.location eq "` + userURL(0) + `"`, `meta.location ne "` + userURL(1) + `"`, `meta.version gt "W/\"1\""`,
 		`groups[not (value eq "a")]`, `groups.value ne "` + groupID(0) + `"`, `groups[not (value eq "` + groupID(1) + `")]`,
 		`schemas eq "` + scim.EnterpriseSchema + `"`, `not (schemas ne "` + scim.UserSchema + `")`, `active eq "False"`,
 	},
 	"Group": {
+		`members.$ref eq "` + userURL(0) + `"`, `members[$ref eq "` + groupURL(1) + `" or display sw "a"]`, `not (members.display pr)`,
+		`meta.location eq "` + groupURL(0) + `"`, `meta.version eq "W/\"1\""`,
 		`displayName eq "` + groupID(0) + `a"`, `not (externalId eq a)`, `members[not (value eq "a")]`, `not (members eq "a")`,
 		`id eq ` + groupID(0) + ` and members eq ` + userID(0), `members[value eq "` + userID(1) + `" and type eq "User"]`,
 		`members[not (value eq "` + userID(0) + `")]`, `members[not (value eq "` + groupID(0) + `")]`,
@@ -81,8 +91,11 @@ func drawRecord(t *rapid.T, rt *scim.ResourceType, id string) *record {
 		name = id + name
 	}
 	r.resource[unique] = name
+	r.version = rapid.IntRange(1, 11).Draw(t, "version")
 	r.common = scim.Common{
+		Base:         base,
 		ID:           id,
+		Version:      fmt.Sprintf(`W/"%d"`, r.version),
 		Created:      drawTime(t).Truncate(time.Microsecond),
 		LastModified: drawTime(t).Truncate(time.Microsecond),
 		Active:       rapid.Bool().Draw(t, "active"),
@@ -134,7 +147,24 @@ func drawBound(t *rapid.T, rt *scim.ResourceType) *scim.Filter {
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
+	if rapid.Bool().Draw(t, "refer") { // addresses as ids
+		f = f.Refer(base)
+	}
 	bound, err := f.Bind(rt, scim.Lenient)
+	if err != nil {
+		return nil
+	}
+	return bound
+}
+
+// drawBoundTo draws a filter that resources of all the types answer.
+func drawBoundTo(t *rapid.T, types []*scim.ResourceType) []*scim.Filter {
+	rt := rapid.SampledFrom(types).Draw(t, "filtered type")
+	f, err := scim.ParseFilter(drawFilter(t, rt, nil, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := f.BindAll(types, scim.Lenient)
 	if err != nil {
 		return nil
 	}
@@ -182,7 +212,7 @@ func drawPath(t *rapid.T, rt *scim.ResourceType, parent *scim.Attribute) (*scim.
 	}
 	if rapid.IntRange(0, 3).Draw(t, "common") == 0 {
 		name := rapid.SampledFrom([]string{
-			"id", "schemas", "meta.created", "meta.lastModified", "meta.resourceType", "meta", "externalId", scim.EnterpriseSchema,
+			"id", "schemas", "meta.created", "meta.lastModified", "meta.resourceType", "meta.version", "meta.location", "meta", "externalId", scim.EnterpriseSchema,
 		}).Draw(t, "name")
 		return nil, name
 	}

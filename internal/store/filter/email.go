@@ -12,7 +12,7 @@ func (c *compiler) emails(f *scim.Filter) string {
 	if f.Op != scim.Has {
 		return c.attribute(f)
 	}
-	asked := addressAsked(f.Path.Filter)
+	asked := termThat(f.Path.Filter, asksAddress)
 	if asked == nil {
 		return c.attribute(f)
 	}
@@ -27,24 +27,8 @@ func (c *compiler) hasEmail(f *scim.Filter) string {
 		" and v.attribute = 'emails.value' and v.value_key = " + c.arg(f.Operand, "text") + ")"
 }
 
-// addressAsked returns a term of f that holds only for one address, or nil.
-func addressAsked(f *scim.Filter) *scim.Filter {
-	if asksAddress(f) {
-		return f
-	}
-	if f.Op != scim.And {
-		return nil
-	}
-	for _, term := range f.Terms {
-		if asksAddress(term) {
-			return term
-		}
-	}
-	return nil
-}
-
 // asksAddress reports whether f asks for one address. The empty one, which a
 // strict connection may store, is in no index.
 func asksAddress(f *scim.Filter) bool {
-	return f.Op == scim.Eq && f.Ref.Sub != nil && f.Ref.Sub.Name == "value" && f.Operand != ""
+	return asksFor(f, "value") && f.Operand != ""
 }

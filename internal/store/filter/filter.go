@@ -1,8 +1,9 @@
-// Package filter turns SCIM filters into SQL conditions.
+// Package filter turns what a SCIM client asks of a list into SQL: conditions
+// from filters, orders, and pages of both.
 //
-// It is pure. The text of a condition depends on the shape of the filter alone:
-// every value and every attribute's name is a parameter. A condition is true or
-// false, never null, and agrees with [scim.Filter.Match] on every row.
+// It is pure. The text depends on the shape of what is asked alone: every value
+// and every attribute's name is a parameter. A condition is true or false,
+// never null, and agrees with [scim.Filter.Match] on every row.
 package filter
 
 import (
@@ -13,54 +14,60 @@ import (
 	"github.com/muster-id/muster/internal/scim"
 )
 
-// Query is a condition on one row of users, named u, of groups, named g, or of
-// resources of a registered type, named r.
+// Query is a condition on one row of the table that holds resources of a type.
 type Query struct {
 	Where string // in parentheses where it needs them; placeholders from $first on
 	Args  []any  // string, bool, time.Time, []string, or nil for what is no UUID
 }
 
 // Compile returns the condition that f, bound to rt, puts on a row of rt's
-// table. Its first placeholder is $first.
+// table. Its first placeholder is $first. base is the tenant's base URL, under
+// which references stand.
 //
-// `userName eq`, `externalId eq`, `id eq`, a group's `displayName eq`, members
-// and `emails.value eq`, alone or within a value path, are equalities of typed
-// columns, which indexes serve under row-level security. All else is evaluated
-// on the row's search document, which [scim.SearchJSON] has written. Rows of
-// user_values hold the key of every e-mail address of a user that is not empty.
-// Members and groups that are deleted do not count.
-func Compile(f *scim.Filter, rt *scim.ResourceType, first int) (Query, error) {
-	c := &compiler{rt: rt, row: row(rt), next: first}
-	where := c.filter(f)
+// `userName eq`, `externalId eq`, `id eq`, a group's `displayName eq`, members,
+// groups and `emails.value eq`, alone or within a value path, are equalities of
+// typed columns, which indexes serve under row-level security. All else is
+// evaluated on the row's search document, which [scim.SearchJSON] has written.
+// Rows of user_values hold the key of every e-mail address of a user that is
+// not empty. Members and groups that are deleted do not count.
+func Compile(f *scim.Filter, rt *scim.ResourceType, base string, first int) (Query, error) {
+	c := newCompiler(base, first)
+	where := c.rowsOf(rt).filter(f)
 	if c.err != nil {
 		return Query{}, c.err
 	}
 	return Query{where, c.args}, nil
 }
 
-func row(rt *scim.ResourceType) string {
-	switch rt.Core.ID {
-	case scim.UserSchema:
-		return "u"
-	case scim.GroupSchema:
-		return "g"
-	}
-	return "r"
+// compiler compiles for the rows of one table at a time.
+type compiler struct {
+	rt    *scim.ResourceType
+	table table
+	*parameters
 }
 
-type compiler struct {
-	rt   *scim.ResourceType
-	row  string // the alias of the table
+// parameters are those of one statement.
+type parameters struct {
+	base string // URL
 	next int    // the number of the next placeholder
 	args []any
 	err  error // the first; what is compiled after it is thrown away
 }
 
+func newCompiler(base string, first int) *compiler {
+	return &compiler{parameters: &parameters{base: base, next: first}}
+}
+
+// rowsOf returns a compiler for resources of type rt within the same statement.
+func (c *compiler) rowsOf(rt *scim.ResourceType) *compiler {
+	return &compiler{rt: rt, table: tableOf(rt), parameters: c.parameters}
+}
+
 // arg returns the placeholder of a parameter with the value v and the given type.
-func (c *compiler) arg(v any, kind string) string {
-	c.args = append(c.args, v)
-	c.next++
-	return "$" + strconv.Itoa(c.next-1) + "::" + kind
+func (p *parameters) arg(v any, kind string) string {
+	p.args = append(p.args, v)
+	p.next++
+	return "$" + strconv.Itoa(p.next-1) + "::" + kind
 }
 
 // fail records that f was not bound, or was bound to something that is no row's.
@@ -77,6 +84,8 @@ func (c *compiler) filter(f *scim.Filter) string {
 		return c.logical(f, c.filter)
 	}
 	switch {
+	case f.Ref.Absent: // and so without a value
+		return strconv.FormatBool(f.Op == scim.Ne)
 	case f.Ref.Whole:
 		return present(c.document(f.Ref.Extension.ID).json)
 	case f.Ref.Attr == nil:
@@ -100,33 +109,28 @@ func (c *compiler) logical(f *scim.Filter, term func(*scim.Filter) string) strin
 }
 
 // core compiles a comparison of a core or common attribute, or of one of its
-// elements. Those with a column of their own are compared there.
+// elements. Those with a column or rows of their own are compared there.
 func (c *compiler) core(f *scim.Filter) string {
-	if f.Ref.Attr.Declared {
+	name := f.Ref.Attr.Path
+	column := c.table.columnOf(name)
+	switch {
+	case f.Ref.Attr.Declared: // by a tenant: it stands in the document, whatever its name
 		return c.attribute(f)
-	}
-	switch f.Ref.Attr.Path {
-	case "id":
+	case name == "id":
 		return c.id(f)
-	case "schemas":
+	case name == "schemas":
 		return c.schemas(f)
-	case "meta":
+	case name == "meta":
 		return c.meta(f)
-	case "externalId":
-		return c.textColumn(f, "external_id")
-	case "members":
-		return c.related(f, members)
-	case "groups":
-		return c.related(f, directGroups)
-	case "active":
+	case column != "":
+		return c.textColumn(f, column)
+	case c.table == groups && name == "members":
+		return c.members(f)
+	case c.table == users && name == "groups":
+		return c.groups(f)
+	case c.table == users && name == "active":
 		return c.active(f)
-	case "userName":
-		return c.textColumn(f, "user_name_key")
-	case "displayName":
-		if c.rt.Name == "Group" {
-			return c.textColumn(f, "display_name_key")
-		}
-	case "emails":
+	case c.table == users && name == "emails":
 		return c.emails(f)
 	}
 	return c.attribute(f)
