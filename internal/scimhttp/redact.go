@@ -27,7 +27,7 @@ const (
 )
 
 // tokenPrefixes begin the secrets that Muster itself makes, and others' tokens.
-var tokenPrefixes = []string{registry.SCIMPrefix, registry.APIPrefix, registry.ClientPrefix, "bearer "}
+var tokenPrefixes = []string{registry.SCIMPrefix, registry.AccessPrefix, registry.SecretPrefix, registry.APIPrefix, registry.ClientPrefix, "bearer "}
 
 // secretWords make a name one of a secret, wherever in it they stand.
 var secretWords = newWords(append([]string{"password", "passwd", "passphrase", "secret", "token", "credential", "apikey", "api_key",
@@ -105,7 +105,7 @@ func neverReturned(types []*scim.ResourceType) *words {
 type redactor struct {
 	dec     *jsontext.Decoder
 	secrets *words // besides secretWords; nil: none
-	left    int      // bytes that may still be kept
+	left    int    // bytes that may still be kept
 }
 
 // A kept value is one of the text: an object, an array, or a scalar.

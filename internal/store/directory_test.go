@@ -12,6 +12,7 @@ import (
 
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
+	past "github.com/muster-id/muster/internal/store/history"
 )
 
 // A crossing is one method of a Directory called by mine about what is theirs:
@@ -273,6 +274,37 @@ var crossings = map[string]crossing{
 	"Record": func(t *testing.T, mine, theirs *stand) {
 		if mine.scim().Record() == theirs.scim().Record() {
 			t.Error("two requests share a record")
+		}
+	},
+	"History": func(t *testing.T, mine, theirs *stand) {
+		r := theirs.request()
+		dir := theirs.scimFor(r)
+		dir.Answered(404, "", "")
+		if err := theirs.store.FlushRequests(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for who, dir := range map[string]*store.Directory{"the SCIM client": mine.scim(), "a narrowed admin": mine.narrow()} {
+			if one, err := dir.History().Request(t.Context(), r.ID); !errors.Is(err, past.ErrNotFound) {
+				t.Errorf("%s: got %+v %v, want not found", who, one, err)
+			}
+			all, err := dir.History().Requests(t.Context(), past.Query{Limit: 1000})
+			for _, one := range all {
+				if one.Connection != mine.name || one.ID == r.ID {
+					t.Errorf("%s: sees %+v", who, one)
+				}
+			}
+			findings, n, err2 := dir.History().Diagnose(t.Context(), past.Consultation{})
+			for _, f := range findings {
+				if f.Connection != mine.name {
+					t.Errorf("%s: finds %+v", who, f)
+				}
+			}
+			if err != nil || err2 != nil || n != len(all) {
+				t.Errorf("%s: %v %v, looked at %d of %d", who, err, err2, n, len(all))
+			}
+		}
+		if _, err := mine.admin().History().Request(t.Context(), r.ID); (mine.tenant == theirs.tenant) != (err == nil) {
+			t.Errorf("an admin of %s about a request of %s: %v", mine.slug, theirs.slug, err)
 		}
 	},
 	"Answered": func(t *testing.T, mine, theirs *stand) {

@@ -20,12 +20,15 @@ const (
 	waitingTenantRows = 2048
 	waitingBytes      = 32 << 20
 	flushRows         = 1024 // in one statement; so many do not wait for the second
+	flushPause        = 200 * time.Millisecond
+	waitingRefusals   = 64 // of one tenant, of what is refused unlooked at: a storm of them costs the database nothing
 )
 
 // A requestLog collects rows of provisioning_requests that no transaction writes.
 type requestLog struct {
 	mu      sync.Mutex
 	waiting map[uuid.UUID][]requestRow // by tenant
+	refused map[uuid.UUID]int          // of those, answered 401 or 429
 	rows    int
 	bytes   int
 	full    chan struct{} // has one element where a flush shall not wait
@@ -34,7 +37,9 @@ type requestLog struct {
 }
 
 func newRequestLog() *requestLog {
-	return &requestLog{waiting: map[uuid.UUID][]requestRow{}, full: make(chan struct{}, 1)}
+	l := &requestLog{full: make(chan struct{}, 1)}
+	l.take()
+	return l
 }
 
 // add keeps a row until the next flush and reports whether there was a place.
@@ -43,8 +48,12 @@ func (l *requestLog) add(row requestRow) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	mine := l.waiting[row.tenant]
-	if l.rows >= waitingRows || len(mine) >= waitingTenantRows || l.bytes+size > waitingBytes {
+	unlooked := row.status == 401 || row.status == 429
+	switch {
+	case l.rows >= waitingRows, len(mine) >= waitingTenantRows, l.bytes+size > waitingBytes, unlooked && l.refused[row.tenant] >= waitingRefusals:
 		return false
+	case unlooked:
+		l.refused[row.tenant]++
 	}
 	l.waiting[row.tenant] = append(mine, row)
 	l.rows++
@@ -69,7 +78,7 @@ func (l *requestLog) take() map[uuid.UUID][]requestRow {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	taken := l.waiting
-	l.waiting, l.rows, l.bytes = map[uuid.UUID][]requestRow{}, 0, 0
+	l.waiting, l.refused, l.rows, l.bytes = map[uuid.UUID][]requestRow{}, map[uuid.UUID]int{}, 0, 0
 	return taken
 }
 
@@ -103,16 +112,20 @@ func subjectIn(path string) uuid.UUID {
 	return id
 }
 
-// logRequests writes what waits at least every second, until ctx ends.
+// logRequests writes what waits at least every second, and not more often than
+// every flushPause, until ctx ends.
 func (s *Store) logRequests(ctx context.Context) {
-	second := time.NewTicker(time.Second)
+	second, pause := time.NewTicker(time.Second), time.NewTimer(0)
 	defer second.Stop()
+	defer pause.Stop()
 	for {
 		select {
-		case <-ctx.Done():
-			return
 		case <-second.C:
 		case <-s.requests.full:
+			<-pause.C
+			pause.Reset(flushPause)
+		case <-ctx.Done():
+			return
 		}
 		if err := s.flushRequests(ctx); err != nil {
 			s.complain(ctx, "write the provisioning log", err)
