@@ -19,6 +19,7 @@ type call struct {
 	request *http.Request
 	dir     *store.Directory // nil until authenticated
 	large   bool             // holds a place among the large bodies
+	sent    *[]byte          // the body, once it has been read
 	fault   *scim.Error      // how it was refused; nil: it was not
 }
 

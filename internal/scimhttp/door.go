@@ -106,6 +106,16 @@ func (d *Door) routes() map[string]methods {
 	}
 }
 
+// registeredRoutes are the paths of the resource types that a tenant has
+// registered beside users and groups.
+func registeredRoutes() map[string]methods {
+	return map[string]methods{
+		"/{endpoint}":         {http.MethodGet: list(kindOf(registered)), http.MethodPost: at(registered)},
+		"/{endpoint}/{id}":    one(registered),
+		"/{endpoint}/.search": {http.MethodPost: search(kindOf(registered))},
+	}
+}
+
 // Routes puts the door's routes on r. Whatever else lies under the base is
 // refused by the door too, so that no route can be forgotten outside its guard.
 func (d *Door) Routes(r chi.Router) {
@@ -113,6 +123,9 @@ func (d *Door) Routes(r chi.Router) {
 		r.Use(tidySlashes)
 		for path, m := range d.routes() {
 			r.Handle(path, d.serve(m.dispatch))
+		}
+		for path, m := range registeredRoutes() {
+			r.Handle(path, d.serve(atRegistered(m)))
 		}
 		nowhere := d.serve(func(*call) error { return errNoRoute })
 		r.NotFound(nowhere)
@@ -197,9 +210,9 @@ func (c *call) run(handle handler) (err error) {
 		return err
 	}
 	if err := c.admit(); err != nil {
-		return err
+		return c.verified(err)
 	}
-	return handle(c)
+	return c.current(func() error { return c.verified(handle(c)) })
 }
 
 // recovered is deferred to make a panic an error like any other.
@@ -213,16 +226,9 @@ func recovered(err *error) {
 	}
 }
 
-// refuse answers an error. Whatever the client did wrong is said only to a
-// credential that holds, so it is verified first: the handler may have refused
-// of itself, or the store before it asked the database.
+// refuse answers an error.
 func (d *Door) refuse(c *call, err error) {
 	answer := wireError(err, d.requestID(c.request))
-	if c.dir != nil && answer.tells() {
-		if unheld := c.dir.Enter(c.context()); unheld != nil {
-			err, answer = unheld, wireError(unheld, d.requestID(c.request))
-		}
-	}
 	if answer.fault.Status == http.StatusUnauthorized {
 		if c.dir != nil {
 			c.dir.Refused()

@@ -66,6 +66,8 @@ func wireError(err error, request uuid.UUID) refusal {
 		return limited(limit.wait, "the tenant sends more requests than it may; send fewer at once")
 	case errors.Is(err, store.ErrBusy):
 		return limited(busyWait, "too many requests of the tenant wait already; send fewer at once")
+	case errors.Is(err, store.ErrRedeclared):
+		return refusal{fault: refuse(http.StatusServiceUnavailable, "the schemas are being changed; nothing was done"), retry: pause}
 	case errors.Is(err, store.ErrBadCursor):
 		return refusal{fault: scim.BadCursor("this is no cursor of this query: begin with an empty one, and change nothing else from page to page")}
 	case errors.Is(err, store.ErrExpiredCursor):

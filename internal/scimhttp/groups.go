@@ -28,7 +28,9 @@ func createGroup(c *call, op operation) (outcome, error) {
 	if len(doc.Members) == 0 {
 		group.Members = []store.Member{} // nobody: nothing to read back
 	}
-	return c.written(http.StatusCreated, group, op.view), nil
+	done := c.written(http.StatusCreated, group, op.view)
+	done.specified = doc.Specified(op.view.rt)
+	return done, nil
 }
 
 // readGroup does GET /Groups/{id} (RFC 7644 §3.4.1).
@@ -49,7 +51,7 @@ func replaceGroup(c *call, op operation) (outcome, error) {
 		return outcome{}, err
 	}
 	change := store.GroupChange{
-		Attributes: func(scim.Resource) (scim.Resource, []scim.Note, error) { return doc.Resource, doc.Notes, nil },
+		Attributes: replacementBy(doc, op.view.rt),
 		Members:    replacement(doc),
 	}
 	c.dir.Record().Status(http.StatusOK)
@@ -57,7 +59,9 @@ func replaceGroup(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return c.written(http.StatusOK, group, op.view), nil
+	done := c.written(http.StatusOK, group, op.view)
+	done.specified = doc.Specified(op.view.rt)
+	return done, nil
 }
 
 func replacement(doc scim.Document) []scim.MemberOp {
@@ -88,7 +92,9 @@ func patchGroup(c *call, op operation) (outcome, error) {
 	if !op.view.named {
 		return outcome{status: http.StatusNoContent, resource: c.group(group)}, nil
 	}
-	return c.written(http.StatusOK, group, op.view), nil
+	done := c.written(http.StatusOK, group, op.view)
+	done.specified = patch.Specified(op.view.rt)
+	return done, nil
 }
 
 // groupChange is what a patch makes of a group. The group's attributes are not

@@ -33,6 +33,9 @@ var readable = map[string]bool{mediaType: true, "application/json": true, "": tr
 // body reads the request's body of at most limit bytes. It is read whole before
 // the store is asked, so that a slow client holds no database connection.
 func (c *call) body(limit int64) ([]byte, error) {
+	if c.sent != nil {
+		return *c.sent, nil
+	}
 	if err := checkContent(c.request.Header); err != nil {
 		return nil, err
 	}
@@ -51,6 +54,7 @@ func (c *call) body(limit int64) ([]byte, error) {
 		return nil, refuse(http.StatusBadRequest, "the body ended before it was complete")
 	}
 	keepBody(c.dir, body)
+	c.sent = &body
 	return body, nil
 }
 

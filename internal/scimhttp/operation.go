@@ -27,6 +27,11 @@ func (c *call) endpoint(path string) (endpoint, bool) {
 			return e, true
 		}
 	}
+	for _, rt := range c.registeredTypes() {
+		if rt.Endpoint == path {
+			return resourcesOf(rt), true
+		}
+	}
 	return endpoint{}, false
 }
 
@@ -58,6 +63,8 @@ type outcome struct {
 	status   int
 	resource resource // as it is now; of a deletion nothing
 	existed  bool     // a creation has brought back who was there
+
+	specified scim.Specified // what the answer shows because the operation gave it
 }
 
 // at makes the handler of a request for one resource of an endpoint, or for a
@@ -92,7 +99,7 @@ func one(of func(*call) (endpoint, error)) methods {
 // operation reads what the request asks of an endpoint. A deletion has neither
 // a body nor anything to show.
 func (c *call) operation(e endpoint) (op operation, err error) {
-	op = operation{id: c.id(), ifMatch: c.ifMatch()}
+	op = operation{id: c.id(), ifMatch: c.ifMatch(), view: view{rt: e.rt}}
 	if err := checkTags(op.ifMatch); err != nil || c.request.Method == http.MethodDelete {
 		return op, err
 	}
@@ -134,5 +141,5 @@ func (c *call) done(done outcome, op operation) error {
 		c.answer.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return c.one(done.status, done.resource, op.view)
+	return c.one(done.status, done.resource, op.view.specifying(done.specified))
 }

@@ -25,7 +25,7 @@ func createUser(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{status: http.StatusCreated, resource: c.user(user), existed: !created}, nil
+	return outcome{status: http.StatusCreated, resource: c.user(user), existed: !created, specified: doc.Specified(op.view.rt)}, nil
 }
 
 // readUser does GET /Users/{id} (RFC 7644 §3.4.1).
@@ -44,9 +44,9 @@ func replaceUser(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return c.updateUser(op, func(scim.Resource) (scim.Resource, []scim.Note, error) {
-		return doc.Resource, doc.Notes, nil
-	})
+	done, err := c.updateUser(op, replacementBy(doc, op.view.rt))
+	done.specified = doc.Specified(op.view.rt)
+	return done, err
 }
 
 // patchUser does PATCH /Users/{id} (RFC 7644 §3.5.2): 200 and the user.
@@ -55,9 +55,11 @@ func patchUser(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return c.updateUser(op, func(old scim.Resource) (scim.Resource, []scim.Note, error) {
+	done, err := c.updateUser(op, func(old scim.Resource) (scim.Resource, []scim.Note, error) {
 		return patch.Apply(op.view.rt, old)
 	})
+	done.specified = patch.Specified(op.view.rt)
+	return done, err
 }
 
 func (c *call) updateUser(op operation, change func(scim.Resource) (scim.Resource, []scim.Note, error)) (outcome, error) {

@@ -26,12 +26,15 @@ var (
 	rowParts  = []string{"value", "$ref", "type", "display"}
 )
 
-// rows names the attribute of rt that is kept as rows.
+// rows names the attribute of rt that is kept as rows, "" where there is none.
 func rows(rt *scim.ResourceType) string {
-	if rt.Core.ID == scim.GroupSchema {
+	switch rt.Core.ID {
+	case scim.UserSchema:
+		return "groups"
+	case scim.GroupSchema:
 		return "members"
 	}
-	return "groups"
+	return ""
 }
 
 func newView(rt *scim.ResourceType, values map[string]string) (view, error) {
@@ -43,12 +46,18 @@ func newView(rt *scim.ResourceType, values map[string]string) (view, error) {
 	v := view{
 		rt:         rt,
 		projection: projection,
-		whole:      projection.All() || strings.EqualFold(excluded, rows(rt)),
+		whole:      rt.ReturnsAll() && (projection.All() || excluded != "" && strings.EqualFold(excluded, rows(rt))),
 		named:      attributes != "",
 	}
 	v.meta = v.shown("meta", metaParts)
 	v.rows = v.shown(rows(rt), rowParts)
 	return v, nil
+}
+
+// specifying is v for the answer to a write, which also shows what the write gave.
+func (v view) specifying(given scim.Specified) view {
+	v.projection = v.projection.Specifying(given)
+	return v
 }
 
 func (v view) shown(name string, sub []string) parts {

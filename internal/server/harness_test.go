@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/muster-id/muster/conformance"
 	"github.com/muster-id/muster/internal/fetch"
 	"github.com/muster-id/muster/internal/login"
 	"github.com/muster-id/muster/internal/server"
@@ -104,6 +105,26 @@ func (w *world) connect(tenant, name, profile string) (token string) {
 		w.t.Fatal(err)
 	}
 	return token
+}
+
+// testResource gives a tenant the synthetic resource types of the checklist:
+// /TestResources, and /ExtendedTestResources, which require their extension.
+func (w *world) testResource(tenant string) {
+	w.t.Helper()
+	dir, err := w.store.Admin(context.Background(), tenant, "test", store.Request{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, document := range conformance.TestSchemas() {
+		if _, err := dir.DeclareSchema(context.Background(), document, ""); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	for _, document := range conformance.TestTypes() {
+		if _, err := dir.RegisterResourceType(context.Background(), document); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 func (w *world) base(tenant string) string { return w.url + "/t/" + tenant + "/scim/v2" }

@@ -280,7 +280,11 @@ func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.
 		}
 		p.active = true
 		note := scim.Note{Quirk: "Q55", Path: "active", Reason: "the person exists and was inactive: reactivated"}
-		return append(doc.Notes, note), p.become(doc.Resource)
+		next, notes, err := doc.Replace(dir.UserType(), p.resource)
+		if err != nil {
+			return nil, err
+		}
+		return append(notes, note), p.become(next)
 	}})
 	return u, false, err
 }
