@@ -26,6 +26,7 @@ type Metrics struct {
 	unknown  *prometheus.CounterVec
 	lag      prometheus.Gauge
 	dropped  prometheus.Counter
+	faults   prometheus.Counter
 }
 
 // NewMetrics returns metrics at zero.
@@ -65,12 +66,16 @@ func NewMetrics() *Metrics {
 			Name: "muster_sequencer_lag_seconds",
 			Help: "Age of the oldest change of the last pass when it got its number.",
 		}),
+		faults: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "muster_rule_failures_total",
+			Help: "Evaluations of a rule that could not tell, for another reason than a missing attribute: it granted nothing.",
+		}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "muster_provisioning_rows_dropped_total",
 			Help: "Requests that the provisioning log had no place for: reads and refusals.",
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.refusals, m.limited, m.ignored, m.retried, m.unknown, m.lag, m.dropped,
+	m.registry.MustRegister(m.requests, m.seconds, m.refusals, m.limited, m.ignored, m.retried, m.unknown, m.lag, m.dropped, m.faults,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -84,6 +89,7 @@ func (m *Metrics) Store() store.Metrics {
 		Retried:       m.retried.Inc,
 		UnknownCommit: func(resolved bool) { m.unknown.WithLabelValues(strconv.FormatBool(resolved)).Inc() },
 		Lag:           func(d time.Duration) { m.lag.Set(d.Seconds()) },
+		RuleFailed:    m.faults.Inc,
 		Dropped:       func(rows int) { m.dropped.Add(float64(rows)) },
 	}
 }

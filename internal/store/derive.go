@@ -43,6 +43,9 @@ func (set *settings) derive(ctx context.Context, p *person) roles {
 	if ctx.Err() != nil {
 		return roles{} // cut short: not known, and not "none"
 	}
+	for _, f := range derived.Faults {
+		set.failed(f)
+	}
 	r := roles{derived: &set.derivation}
 	for _, a := range derived.Assignments {
 		r.wanted = append(r.wanted, assignment{

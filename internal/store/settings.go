@@ -25,7 +25,8 @@ type settings struct {
 	fault       error            // why a published rule set cannot be read
 	catalogue   rolemap.Catalogue
 	connections map[uuid.UUID]connectionSettings
-	counted     map[uuid.UUID]bool // connections whose groups count
+	counted     map[uuid.UUID]bool  // connections whose groups count
+	failed      func(rolemap.Fault) // reports a rule that could not tell
 }
 
 type connectionSettings struct {
@@ -109,6 +110,7 @@ func (s *Store) readSettings(ctx context.Context, tenant uuid.UUID) (*settings, 
 		names, profiles   []string
 		declared          declaredText
 	)
+	set.failed = func(f rolemap.Fault) { s.ruleFailed(tenant, set.version, f) }
 	b := &pgx.Batch{}
 	nameTenant(b, tenant.String(), everyConnection)
 	b.Queue(`

@@ -44,6 +44,7 @@ type Metrics struct {
 	Retried       func()              // a transaction that was repeated
 	UnknownCommit func(resolved bool) // a commit whose outcome was not known at first
 	Lag           func(time.Duration) // age of the oldest change when it got its number
+	RuleFailed    func()              // a rule that could not tell for somebody, and granted nothing
 	Dropped       func(rows int)      // rows of the provisioning log that there was no place for
 }
 
@@ -62,6 +63,12 @@ func (m Metrics) refused(r Reason) {
 func (m Metrics) ignored(quirk string) {
 	if m.Ignored != nil {
 		m.Ignored(quirk)
+	}
+}
+
+func (m Metrics) ruleFailed() {
+	if m.RuleFailed != nil {
+		m.RuleFailed()
 	}
 }
 
@@ -101,6 +108,7 @@ type Store struct {
 	wake        chan uuid.UUID // tenants with a change that has no number yet
 	used        usage
 	strays      strays
+	faults      faultLog
 
 	requests     *requestLog
 	keepRequests time.Duration
