@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -84,8 +85,8 @@ func TestEntrasDefaultMappingIsRefusedByName(t *testing.T) {
 	}
 }
 
-// subject redeems a code and returns whose it was.
-func (h *house) subject(code string) string {
+// redeem exchanges a code for tokens.
+func (h *house) redeem(code string) answer {
 	h.Helper()
 	response, err := http.PostForm(h.url+"/token", map[string][]string{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
@@ -93,11 +94,26 @@ func (h *house) subject(code string) string {
 	})
 	h.must(err)
 	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	h.must(err)
+	return answer{response.StatusCode, response.Header, string(body)}
+}
+
+// tokens redeems a code and returns the access token, then the ID Token.
+func (h *house) tokens(code string) []string {
+	h.Helper()
 	var tokens struct {
 		AccessToken string `json:"access_token"`
+		IDToken     string `json:"id_token"`
 	}
-	h.must(json.NewDecoder(response.Body).Decode(&tokens))
-	_, claims := h.parts(tokens.AccessToken)
+	h.must(json.Unmarshal([]byte(h.redeem(code).body), &tokens))
+	return []string{tokens.AccessToken, tokens.IDToken}
+}
+
+// subject redeems a code and returns whose it was.
+func (h *house) subject(code string) string {
+	h.Helper()
+	_, claims := h.parts(h.tokens(code)[0])
 	subject, _ := claims["sub"].(string)
 	return subject
 }

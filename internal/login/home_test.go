@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-func TestOnlyAnAddressThatReadsOneWayHasADomain(t *testing.T) {
+// TestAbuse_I12: an address that can be read in two ways has no domain, so it leads to nobody.
+func TestAbuse_I12(t *testing.T) {
 	for address, want := range map[string]string{
 		"jamie@ringling.example":               "ringling.example",
 		"jamie@RINGLING.Example":               "ringling.example",

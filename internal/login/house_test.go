@@ -170,6 +170,57 @@ func (h *house) patch(id uuid.UUID, operations string) {
 	h.must(err)
 }
 
+// replace puts another user in the place of one, as PUT does.
+func (h *house) replace(id uuid.UUID, body string) {
+	h.Helper()
+	doc, err := scim.Decode(scim.UserType(), []byte(body), scim.Lenient)
+	h.must(err)
+	dir, err := h.admin("ringling").WithConnection("entra")
+	h.must(err)
+	_, _, err = dir.UpdateUser(h.Context(), id.String(), "", func(scim.Resource) (scim.Resource, []scim.Note, error) {
+		return doc.Resource, doc.Notes, nil
+	})
+	h.must(err)
+}
+
+// group pushes a group with its members.
+func (h *house) group(name string, members ...uuid.UUID) store.Group {
+	h.Helper()
+	dir, err := h.admin("ringling").WithConnection("entra")
+	h.must(err)
+	doc, err := scim.Decode(scim.GroupType(), []byte(`{"displayName":"`+name+`"}`), scim.Lenient)
+	h.must(err)
+	for _, id := range members {
+		doc.Members = append(doc.Members, scim.Member{Value: id.String()})
+	}
+	doc.HasMembers = true
+	g, _, err := dir.CreateGroup(h.Context(), doc)
+	h.must(err)
+	return g
+}
+
+// members changes who is in a group.
+func (h *house) members(g store.Group, operations string) {
+	h.Helper()
+	patch, err := scim.ParsePatch(scim.GroupType(),
+		[]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":`+operations+`}`), scim.Lenient)
+	h.must(err)
+	dir, err := h.admin("ringling").WithConnection("entra")
+	h.must(err)
+	_, _, err = dir.UpdateGroup(h.Context(), g.ID.String(), "", store.GroupChange{Members: patch.Members()})
+	h.must(err)
+}
+
+// revokeTokens takes every provisioning token away.
+func (h *house) revokeTokens() {
+	h.Helper()
+	tokens, err := h.vendor().Tokens(h.Context(), "ringling")
+	h.must(err)
+	for _, token := range tokens {
+		h.must(h.vendor().RevokeToken(h.Context(), "ringling", token.ID))
+	}
+}
+
 // authorize is where the application sends the browser, with some parameters changed.
 func (h *house) authorize(changes ...string) string {
 	params := url.Values{
