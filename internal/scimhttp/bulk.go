@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // bulkSchema is the URN of the answer to a bulk request (RFC 7644 §3.7).
@@ -121,17 +122,32 @@ func (j *job) refers(from, to int) bool {
 
 // one does an operation whose references are all done.
 func (j *job) one(i int) {
-	t, err := j.task(i)
-	if err != nil {
-		j.fail(i, err)
-		return
-	}
-	done, err := do(j.part(i), t)
+	var done outcome
+	err := j.call.current(func() error {
+		t, err := j.task(i)
+		if err == nil {
+			done, err = do(j.part(i), t)
+		}
+		return j.renewed(i, j.part(i).verified(err))
+	})
 	if err != nil {
 		j.fail(i, err)
 		return
 	}
 	j.succeed(i, done)
+}
+
+// renewed is err. Where that says that the tenant's schemas have changed, the
+// operation and those after it are read by the new ones.
+func (j *job) renewed(i int, err error) error {
+	if !errors.Is(err, store.ErrRedeclared) {
+		return err
+	}
+	j.parts[i] = nil
+	if entered := j.call.dir.Enter(j.call.context()); entered != nil {
+		return entered
+	}
+	return err
 }
 
 // succeed records an operation that was done.
