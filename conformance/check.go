@@ -21,5 +21,7 @@ func Checks() []Check {
 		clientChecks,
 		injectionChecks,
 		interopChecks,
+		bulkChecks,
+		cursorChecks,
 	)
 }
