@@ -40,15 +40,14 @@ bench: ## speed, beside raw PostgreSQL in the same run, fsync on (ONLY=create; O
 	@scripts/setup postgres
 	$(GO) run ./internal/bench -only "$(ONLY)" -people $(or $(PEOPLE),5000)
 
-soak: ## the concurrent tests, over and over (FOR=10 times)
+soak: ## the concurrent tests, over and over (FOR=10 times), then every fuzz target for ten minutes (FUZZ=10m)
 	@scripts/setup postgres cc
 	$(TEST) -race -timeout 0 -count $(or $(FOR),10) -run 'Concurrent|NoStale|Lost|Killed|OneWinner|Unknown|Publish' $(PACKAGE)
+	@GO="$(GO)" scripts/fuzz $(or $(FUZZ),10m)
 
-fuzz: ## each fuzz target for a minute (FOR=60s)
-	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do \
-		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$target); do \
-			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(or $(FOR),60s) $$(dirname $$target) || exit 1; \
-		done; done
+fuzz: ## each fuzz target for a minute (FOR=60s); what was executed goes to conformance/TRACK_RECORD.md
+	@scripts/setup postgres
+	@GO="$(GO)" scripts/fuzz $(or $(FOR),60s)
 
 build: ## bin/muster
 	$(GO) build -o bin/ ./cmd/muster
