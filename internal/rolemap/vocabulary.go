@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/muster-id/muster/internal/scim"
@@ -261,6 +262,11 @@ func element(t scim.Type, path string, v any) (any, error) {
 			return float64(x), nil
 		}
 		ok = t == scim.TypeInteger
+	case scim.Decimal: // CEL has no wider type
+		f, err := strconv.ParseFloat(string(x), 64)
+		if t == scim.TypeDecimal && err == nil {
+			return f, nil
+		}
 	case float64:
 		ok = t == scim.TypeDecimal
 	case map[string]any:

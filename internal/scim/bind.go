@@ -401,6 +401,9 @@ func (b binder) stringBoolean() string {
 }
 
 func numberValue(a *Attribute, f *Filter) (any, error) {
+	if d, ok := parseDecimal(f.literal); ok && a.Type == TypeDecimal && f.literal != "" {
+		return d, nil
+	}
 	switch v := f.Value.(type) {
 	case int64:
 		if a.Type == TypeDecimal {

@@ -195,13 +195,41 @@ func TestRequiredExtensions(t *testing.T) {
 	}
 	old := read(t, required, Strict, with).Resource
 	_, _, _, err := patched(required, patchBodyOf(`{"op":"remove","path":"`+ext+`"}`), Strict, old)
-	refusedAs(t, "removing a required extension", err, "mutability", "required")
+	refusedAs(t, "removing a required extension", err, "mutability", "extRequired is required and cannot be removed")
+	if r, _, _, err := patched(laxlyExtended(t), patchBodyOf(`{"op":"remove","path":"urn:example:scim:Extra"}`), Strict,
+		Resource{"name": "x", "urn:example:scim:Extra": map[string]any{"extra": "y"}}); err == nil {
+		t.Errorf("an extension that is required, though nothing of it is, was removed: %v", r)
+	} else {
+		refusedAs(t, "removing it", err, "mutability", "urn:example:scim:Extra is required and cannot be removed")
+	}
 	_, _, _, err = patched(optional, patchBodyOf(`{"op":"add","path":"`+ext+`:extString","value":"s"}`), Strict, Resource{"identifier": "x"})
 	refusedAs(t, "an extension that lacks what it requires", err, "invalidValue", "extRequired is required")
 	r, _, _, err := patched(optional, patchBodyOf(`{"op":"add","path":"`+ext+`","value":{"extRequired":"r","extInteger":5}}`), Strict, Resource{"identifier": "x"})
 	if want := (Resource{"identifier": "x", ext: map[string]any{"extRequired": "r", "extInteger": int64(5)}}); err != nil || !cmp.Equal(r, want) {
 		t.Errorf("got %v, %v, want %v", r, err, want)
 	}
+}
+
+// laxlyExtended is a type that requires an extension of which nothing is required.
+func laxlyExtended(t *testing.T) *ResourceType {
+	t.Helper()
+	var schemas []Declaration
+	for _, text := range []string{
+		`{"id":"urn:example:scim:Core","attributes":[{"name":"name"}]}`, `{"id":"urn:example:scim:Extra","attributes":[{"name":"extra"}]}`,
+	} {
+		d, err := ParseSchema([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		schemas = append(schemas, d)
+	}
+	types, err := TenantTypes(schemas, []TypeDeclaration{{
+		Name: "Lax", Endpoint: "/Lax", Schema: schemas[0].ID, Extensions: []ExtensionUse{{Schema: schemas[1].ID, Required: true}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return types[2]
 }
 
 // E04–E07, P10: what is returned always, on request, and never.

@@ -36,7 +36,7 @@ type Filter struct {
 	Terms []*Filter // And, Or: two or more, none of the same Op; Not: one
 	Path  Path      // all others; the element filter of Has is Path.Filter
 
-	// Value is the right side of a comparison: string, int64, float64, bool
+	// Value is the right side of a comparison: string, int64, float64, Decimal, bool
 	// or nil. Bind gives it the attribute's type: "True" becomes true.
 	Value any
 	Bare  bool // a string written without quotes (Q26)
@@ -107,6 +107,8 @@ func (f *Filter) appendValue(dst []byte) []byte {
 		return strconv.AppendInt(dst, v, 10)
 	case float64:
 		return strconv.AppendFloat(dst, v, 'g', -1, 64)
+	case Decimal:
+		return append(dst, v...)
 	}
 	return append(dst, "null"...)
 }

@@ -124,9 +124,9 @@ func (f *Filter) matchValue(v any) bool {
 	case int64:
 		n, ok := v.(int64)
 		return ok && matchOrder(f.Op, cmp.Compare(n, operand))
-	case float64:
-		x, ok := floatOf(v)
-		return ok && matchOrder(f.Op, cmp.Compare(x, operand))
+	case float64, Decimal:
+		order, ok := compareNumbers(v, operand)
+		return ok && matchOrder(f.Op, order)
 	}
 	return false
 }
@@ -170,16 +170,6 @@ func timeOf(v any) (time.Time, bool) {
 		return parseDateTime(v)
 	}
 	return time.Time{}, false
-}
-
-func floatOf(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float64:
-		return v, true
-	case int64: // with an operand that has a fraction: rounding cannot change their order
-		return float64(v), true
-	}
-	return 0, false
 }
 
 // anyElement reports whether match holds for an element of v, or for v itself

@@ -268,11 +268,11 @@ func (r *reader) integer(a *Attribute, v any) (any, error) {
 
 func (r *reader) decimal(a *Attribute, v any) (any, error) {
 	if n, ok := v.(number); ok {
-		if f, err := strconv.ParseFloat(string(n), 64); err == nil {
-			return f, nil
+		if d, ok := parseDecimal(string(n)); ok {
+			return d, nil
 		}
 	}
-	return nil, BadValue("%s must be a number", a.Path)
+	return nil, BadValue("%s must be a number of at most %d characters, in the range of a double", a.Path, maxDecimal)
 }
 
 // text reads strings, references, dates and binaries: they are kept as sent.

@@ -1,7 +1,7 @@
 package scim
 
 // Resource is a user's or group's attributes as a tree: string, bool, int64,
-// float64, map[string]any (complex) and []any (multi-valued). Keys are the
+// float64, [Decimal], map[string]any (complex) and []any (multi-valued). Keys are the
 // schema's canonical names; an extension is a map under its URN. schemas, id,
 // meta, a user's groups and a group's members are not in it: they are computed
 // or kept as rows. externalId is.

@@ -93,6 +93,8 @@ func appendValue(dst []byte, a *Attribute, v any, text textAppender) []byte {
 		return strconv.AppendInt(dst, v, 10)
 	case float64:
 		return strconv.AppendFloat(dst, v, 'g', -1, 64)
+	case Decimal:
+		return append(dst, v...)
 	case map[string]any:
 		return append(appendAttributes(append(dst, '{'), a.Sub, v, text), '}')
 	case []any:
@@ -210,6 +212,9 @@ func (p storedParser) element(a *Attribute) (any, error) {
 	case kind == jsontext.KindNumber && a.Type == TypeInteger:
 		return strconv.ParseInt(tok.String(), 10, 64)
 	case kind == jsontext.KindNumber:
+		if d, ok := parseDecimal(tok.String()); ok {
+			return d, nil
+		}
 		return strconv.ParseFloat(tok.String(), 64)
 	}
 	return nil, unexpected(tok, nil)

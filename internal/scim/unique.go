@@ -73,8 +73,9 @@ func uniqueKey(a *Attribute, v any) string {
 		return compared(a, v)
 	case int64:
 		return strconv.FormatInt(v, 10)
-	case float64:
-		return strconv.FormatFloat(v, 'g', -1, 64)
+	case float64, Decimal:
+		d, _ := numberOf(v)
+		return d.String()
 	}
 	return ""
 }

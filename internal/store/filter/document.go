@@ -121,6 +121,8 @@ func (c *compiler) compare(f *scim.Filter, v value) string {
 		return c.compareNumber(f.Op, v, strconv.FormatInt(operand, 10))
 	case float64:
 		return c.compareNumber(f.Op, v, strconv.FormatFloat(operand, 'g', -1, 64))
+	case scim.Decimal:
+		return c.compareNumber(f.Op, v, string(operand))
 	case time.Time: // a date that could not be read stands there as it was sent
 		const width = "30"
 		return "(length(" + v.text + ") = " + width + " and " +
