@@ -67,7 +67,7 @@ func profile(name string) string {
 // serverChecks show rows that take more than a provisioning client: other tenants, time,
 // the database. Each function plays those of one subject.
 var serverChecks = []func(*testing.T, *conforming){
-	vectorRows, groupRows, secretRows, clientRows, entraRows, tlsRows, faultRows, credentialRows,
+	vectorRows, groupRows, secretRows, clientRows, entraRows, tlsRows, faultRows, credentialRows, queryRows,
 }
 
 func (c *conforming) checks(t *testing.T) {
