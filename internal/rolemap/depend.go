@@ -30,19 +30,30 @@ func (p *Program) Reads(changed []string) bool {
 // "enterprise.department".
 func (p *Program) ruleWords(path string) string {
 	for _, ext := range p.schema.Extensions {
-		if len(path) < len(ext.ID) || !strings.EqualFold(path[:len(ext.ID)], ext.ID) {
+		rest, ok := cutURN(path, ext.ID)
+		if !ok {
 			continue
 		}
 		container := "custom"
 		if ext.ID == scim.EnterpriseSchema {
 			container = "enterprise"
 		}
-		return strings.TrimRight(container+"."+strings.TrimLeft(path[len(ext.ID):], ":."), ".")
+		return strings.TrimRight(container+"."+rest, ".")
 	}
-	if rest, ok := strings.CutPrefix(strings.ToLower(path), strings.ToLower(p.schema.Core.ID)); ok {
-		return strings.TrimLeft(rest, ":.")
+	if rest, ok := cutURN(path, p.schema.Core.ID); ok {
+		return rest
 	}
 	return path
+}
+
+// cutURN takes a schema's URN, in any letter case, off the front of a path. One
+// URN may be the beginning of another.
+func cutURN(path, urn string) (rest string, found bool) {
+	if len(path) < len(urn) || !strings.EqualFold(path[:len(urn)], urn) {
+		return path, false
+	}
+	rest = strings.TrimLeft(path[len(urn):], ":.")
+	return rest, rest == "" || len(rest) < len(path)-len(urn)
 }
 
 // overlap reports whether one path is the other or lies below it.

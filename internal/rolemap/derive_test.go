@@ -201,6 +201,46 @@ func TestCustomExtensionsAreTypedAndRead(t *testing.T) {
 	}
 }
 
+// Two extensions of a tenant are one user.custom: a name that both define is in
+// neither, and the author is told.
+func TestSeveralExtensionsOfATenant(t *testing.T) {
+	stock := scim.UserType()
+	rt := &scim.ResourceType{Name: stock.Name, Core: stock.Core, Extensions: append([]*scim.Schema{
+		{ID: "urn:example:Badge", Attributes: []*scim.Attribute{{Name: "grade", Type: scim.TypeInteger}, {Name: "groups"}, {Name: "active"}}},
+		{ID: "urn:example:Badge2", Attributes: []*scim.Attribute{{Name: "grade", Type: scim.TypeInteger}, {Name: "floor"}, {Name: "pin", Mutability: scim.WriteOnly}}},
+	}, stock.Extensions...)}
+	for when, want := range map[string]string{
+		`user.custom.grade > 2`:         `there is no attribute "grade" here: several of the tenant's extensions define it`,
+		`user.custom.pin == "1"`:        `there is no attribute "pin" here`,
+		`user.custom.flor == "1"`:       `there is no attribute "flor" here`,
+		`user.custom.floor == "1"`:      "",
+		`user.custom.groups == "g"`:     "",
+		`user.custom.active == "maybe"`: "",
+	} {
+		_, issues := Check(t.Context(), []byte(ruleWhen(when, "")), rt, catalogue())
+		if got := fmt.Sprint(issues); HasErrors(issues) != (want != "") || !strings.Contains(got, want) {
+			t.Errorf("%s: got %s, want %q", when, got, want)
+		}
+	}
+	if _, issues := Check(t.Context(), []byte(ruleWhen(`user.custom.x == "y"`, "")), stock, catalogue()); !strings.Contains(fmt.Sprint(issues), "muster schema declare") {
+		t.Errorf("without an extension: got %v, want it said how to declare one", issues)
+	}
+
+	program, _ := Check(t.Context(), []byte(ruleWhen(`user.custom.floor == "3" && user.custom.groups == "g"`, "")), rt, catalogue())
+	person := Person{ID: "ada", Active: true, User: scim.Resource{"urn:example:Badge": map[string]any{"groups": "g"}, "urn:example:Badge2": map[string]any{"floor": "3"}}}
+	if got := program.Derive(t.Context(), person, "2026-11-30"); len(got.Assignments) != 1 {
+		t.Errorf("Derive = %+v, want one assignment", got)
+	}
+	for path, want := range map[string]bool{
+		"urn:example:Badge2:floor": true, "URN:example:badge2:Floor": true, "urn:example:Badge:groups": true, "urn:example:Badge": true,
+		"urn:example:Badge2:grade": false, "urn:example:Badge:active": false,
+	} {
+		if got := program.Reads([]string{path}); got != want {
+			t.Errorf("Reads(%s) = %t, want %t", path, got, want)
+		}
+	}
+}
+
 func TestReads(t *testing.T) {
 	program := p(t, ruleWhen(`user.enterprise.department == "x" || has(user.name.familyName)`, `user.emails.exists(e, e.type == user.?title.orValue("x"))`))
 	for path, want := range map[string]bool{

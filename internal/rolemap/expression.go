@@ -91,7 +91,14 @@ var (
 
 func (x *expression) explain(parsed *cel.Ast, e *common.Error) (message, suggestion string) {
 	if m := undefinedField.FindStringSubmatch(e.Message); m != nil {
-		return fmt.Sprintf("there is no attribute %q here", m[1]), x.field(parsed, e.ExprID, m[1])
+		message = fmt.Sprintf("there is no attribute %q here", m[1])
+		switch custom := x.user.nested["custom"]; {
+		case m[1] == "custom" && custom == nil:
+			return message + ": the tenant has declared no extension of User (muster schema declare --extends User)", ""
+		case custom != nil && slices.Contains(custom.shared, m[1]):
+			return message + ": several of the tenant's extensions define it", ""
+		}
+		return message, x.field(parsed, e.ExprID, m[1])
 	}
 	if m := noOverload.FindStringSubmatch(e.Message); m != nil {
 		return fmt.Sprintf("%s cannot be compared with %s", m[2], m[3]), ""

@@ -29,6 +29,7 @@ type record struct {
 	fields map[string]*types.FieldType
 	nested map[string]*record         // the fields that are records, or lists of them
 	schema map[string]*scim.Attribute // the fields that are attributes
+	shared []string                   // names that are no fields, because several extensions have them
 }
 
 var _ types.StructTypeDescriptor = (*record)(nil)
@@ -53,7 +54,7 @@ func (a absent) Error() string { return string(a) + " has no value" }
 // type below it.
 func vocabulary(rt *scim.ResourceType) (user *record, all []*record) {
 	user = newRecord(userTypeName, "user")
-	user.addAll(rt.Core.Attributes, inTree)
+	user.addAll(slices.DeleteFunc(slices.Clone(rt.Core.Attributes), func(a *scim.Attribute) bool { return a.Name == "groups" }), inTree)
 	user.fields["id"] = scalarField(user, "id", types.StringType)
 	user.fields["active"] = scalarField(user, "active", types.BoolType)
 	user.addGroups()
@@ -96,7 +97,7 @@ func inExtension(urn string) place {
 
 func (r *record) addAll(attributes []*scim.Attribute, in place) {
 	for _, a := range attributes {
-		if a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly || a.Name == "groups" {
+		if a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly {
 			continue
 		}
 		r.add(a, in)
@@ -137,6 +138,11 @@ func (r *record) addContainer(name string, extensions []*scim.Schema) {
 	for _, ext := range extensions {
 		only := slices.DeleteFunc(slices.Clone(ext.Attributes), func(a *scim.Attribute) bool { return count[a.Name] > 1 })
 		c.addAll(only, inExtension(ext.ID))
+	}
+	for name, n := range count {
+		if n > 1 {
+			c.shared = append(c.shared, name)
+		}
 	}
 	r.nested[name] = c
 	r.fields[name] = &types.FieldType{
