@@ -135,6 +135,9 @@ func (c *conforming) provider(t *testing.T, profile string, needs []string) conf
 			bring(c.world, slug, p.Actors)
 		}
 	}
+	if slices.Contains(needs, "TestResource") {
+		c.world.testResource(slug)
+	}
 	if len(needs) > 0 {
 		offers, err := conformance.Probe(t.Context(), p)
 		if err != nil {
