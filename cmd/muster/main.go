@@ -50,7 +50,7 @@ func (p *program) root() *cobra.Command {
 	root := group("muster", "Muster: who may enter, and as what",
 		p.serveCommand(), p.migrateCommand(), p.configCommand(),
 		p.tenantCommand(), p.connectionCommand(), p.tokenCommand(), p.clientCommand(), p.appCommand(), p.keyCommand(),
-		p.userCommand(), p.rulesCommand(), p.schemaCommand(), p.resourceTypeCommand(), p.explainCommand(), p.checkCommand(),
+		p.userCommand(), p.rulesCommand(), p.schemaCommand(), p.resourceTypeCommand(), p.explainCommand(), p.checkCommand(), p.doctorCommand(), p.logCommand(),
 		p.idpCommand(), p.conformanceCommand(), p.demoCommand())
 	root.Long = rootText
 	root.SilenceUsage, root.SilenceErrors = true, true

@@ -39,4 +39,7 @@
 // token that holds is served, unless its tenant sends more than it may: a few too
 // many are slowed, and the rest is answered 429. Every answer with a body is
 // application/scim+json, every refusal an Error message (RFC 7644 §3.12).
+//
+// Every request whose token is known is kept for the provisioning log (record.go): how
+// it came, without secrets (redact.go), and how it was answered.
 package scimhttp

@@ -336,3 +336,60 @@ func TestDoctorRaisesNoFalseAlarm(t *testing.T) {
 		}
 	}
 }
+
+// An entry that somebody copied from the provider's own log leads to the requests
+// that it is about, and to what is wrong with them.
+func TestAPastedEntryLeadsToItsRequests(t *testing.T) {
+	w, owner := hospital(t)
+	p := admit(t, w, owner, "pasted", complaint{kind: "entra"})
+	send := func(method, path, body string, want int) string {
+		a := w.send(method, w.base("pasted")+path, "Bearer "+p.token, body)
+		if a.status != want {
+			t.Fatalf("%s %s: got %d, want %d: %s", method, path, a.status, want, a.body)
+		}
+		return a.body
+	}
+	send("POST", "/Users", `{"userName":"alice@corp.example","externalId":"alice","active":true}`, 201)
+	send("POST", "/Users", `{"userName":"Alice@corp.example","externalId":"9d0c","active":true}`, 409)
+	send("POST", "/Users", `{"userName":"bob@corp.example","externalId":"9d0d","active":true}`, 201)
+	if err := w.store.FlushRequests(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	entry := func(at time.Time, who, action, status, code string) string {
+		return fmt.Sprintf(`{"activityDateTime":%q,"provisioningAction":%q,"sourceIdentity":{"id":%q},"provisioningStatusInfo":{"status":%q,"errorInformation":{"errorCode":%q}}}`,
+			at.UTC().Format(time.RFC3339), action, who, status, code)
+	}
+	now := time.Now()
+	for _, test := range []struct {
+		story, entry     string
+		statuses         []int
+		diagnosis        string
+		verdict, meaning string
+	}{
+		{"who was refused", entry(now, "9d0c", "create", "failure", "EntryConflict"), []int{409}, "", "it was refused here: userName is already in use", "compare the matching attributes"},
+		{"who was made, by an id that only the body has", entry(now, "alice", "create", "success", ""), []int{201, 409}, "external-id-mail-nickname", "it was refused here", ""},
+		{"another action than came", entry(now, "9d0d", "delete", "success", ""), []int{201}, "", "it was done here", ""},
+		{"long ago", entry(now.Add(-time.Hour), "9d0d", "create", "success", ""), nil, "", "no request about it came", ""},
+		{"skipped there", entry(now, "stranger", "other", "skipped", "NotEffectivelyEntitled"), nil, "", "decided to send nothing", "not assigned to the application"},
+	} {
+		events, err := history.ParseEvents([]byte(test.entry))
+		if err != nil {
+			t.Fatal(err)
+		}
+		explained, err := p.admin().History().Explain(t.Context(), events)
+		if err != nil || len(explained) != 1 {
+			t.Fatalf("%s: %v %v", test.story, explained, err)
+		}
+		x := explained[0]
+		var statuses []int
+		var diagnoses []string
+		for _, r := range x.Requests {
+			statuses = append(statuses, r.Status)
+			diagnoses = append(diagnoses, r.Diagnoses...)
+		}
+		if !slices.Equal(statuses, test.statuses) || strings.Join(diagnoses, " ") != test.diagnosis ||
+			!strings.Contains(x.Verdict, test.verdict) || !strings.Contains(x.Meaning, test.meaning) {
+			t.Errorf("%s: got %v %v, %q, %q", test.story, statuses, diagnoses, x.Verdict, x.Meaning)
+		}
+	}
+}

@@ -43,13 +43,13 @@
 //	users, user_values, groups, memberships     the directory; rows of one connection
 //	assignments                                 who holds what, since and until which change, and why
 //	changes, change_numbers, sequencers, totals the log, its order, and what is folded from it
-//	provisioning_requests                       proves that a request was committed
+//	provisioning_requests                       what was asked and answered; proves that a request was committed
 //	identities, sign_ins, sessions, codes       people who sign in
 //	connections, credentials, rule_sets,
 //	tenant_roles                                what a tenant has set up (registry, rules.go)
 //	tenants, tenant_hosts, tenant_domains,
 //	applications, roles, signing_keys, instance global: no row-level security
 //
-// Subpackages: registry (what is set up), log (append and sequencer), filter
-// (SCIM filter to SQL, pure), storetest (a database for each test).
+// Subpackages: registry (what is set up), log (append and sequencer), history
+// (what was asked, and what is wrong with it), filter (SCIM filter to SQL, pure), storetest (a database for each test).
 package store

@@ -2,12 +2,13 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/store/history"
 )
 
 const (
@@ -86,18 +87,11 @@ func (s *Store) firstKept(ctx context.Context, tenant uuid.UUID) (uuid.UUID, err
 	if err := s.read(ctx, b); err != nil {
 		return uuid.Nil, err
 	}
-	id := firstIDOf(oldest)
+	id := history.IDAt(time.UnixMilli(oldest))
 	if fits != nil && compareIDs(*fits, id) > 0 {
 		id = *fits
 	}
 	return id, nil
-}
-
-// firstIDOf is the lowest UUIDv7 of a millisecond since 1970.
-func firstIDOf(milliseconds int64) uuid.UUID {
-	var id uuid.UUID
-	binary.BigEndian.PutUint64(id[:8], uint64(max(milliseconds, 0))<<16)
-	return id
 }
 
 func (s *Store) deleteRequests(ctx context.Context, tenant, before uuid.UUID) (n int64, err error) {

@@ -125,6 +125,9 @@ func (f *findings) sorted() []Finding {
 	return all
 }
 
+// Lookup answers the diagnosis with an id, or one without a word.
+func Lookup(id string) Diagnosis { return diagnoses[id] }
+
 // Diagnoses lists every diagnosis that there is, by id.
 func Diagnoses() []Diagnosis {
 	var all []Diagnosis

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -65,10 +66,12 @@ type Change struct {
 // A Query says which requests are wanted, the newest first.
 type Query struct {
 	Since  time.Time // zero: all that are kept
-	User   string    // an id, or a text that stands in the query or the body, in any letter case
+	User   string    // an id, or a text that stands in the address or the body, in any letter case
+	Of     uuid.UUID // who else User is: requests about this resource are wanted too; uuid.Nil: none
 	Status string    // "409", "4xx"; empty: all
 	Limit  int
 
+	until  time.Time // zero: now
 	before uuid.UUID // of the requests of before this one
 }
 
@@ -94,7 +97,9 @@ func (r *Reader) Requests(ctx context.Context, q Query) ([]Request, error) {
 // each calls do for the newest requests until it says false or [MostRequests]
 // were looked at.
 func (r *Reader) each(ctx context.Context, q Query, do func(*Request) bool) error {
-	q.before = uuid.Max
+	if q.before = uuid.Max; !q.until.IsZero() {
+		q.before = IDAt(q.until)
+	}
 	for range MostRequests / page {
 		rows, err := r.rows(ctx, q)
 		if err != nil {
@@ -111,6 +116,13 @@ func (r *Reader) each(ctx context.Context, q Query, do func(*Request) bool) erro
 		q.before = rows[len(rows)-1].ID
 	}
 	return nil
+}
+
+// IDAt is the lowest id that a request of that time may have: ids are UUIDv7.
+func IDAt(at time.Time) uuid.UUID {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:8], uint64(max(at.UnixMilli(), 0))<<16)
+	return id
 }
 
 func (r *Reader) rows(ctx context.Context, q Query) ([]Request, error) {
@@ -228,7 +240,7 @@ func (q *Query) fits(r *Request) bool {
 	if q.Status != "" && !strings.HasPrefix(fmt.Sprint(r.Status), strings.TrimRight(strings.ToLower(q.Status), "x")) {
 		return false
 	}
-	return q.User == "" || r.concerns(q.User)
+	return q.User == "" || r.concerns(q.User) || q.Of != uuid.Nil && r.Subject != nil && *r.Subject == q.Of
 }
 
 // concerns reports whether the request names somebody: by the id it is about,
