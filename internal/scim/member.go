@@ -207,9 +207,11 @@ type memberReader struct {
 	dec     *jsontext.Decoder
 	list    []Member
 	skipped int
+	single  bool // one member stands where an array belongs
 }
 
 func (in *memberReader) read() error {
+	in.single = false
 	switch in.dec.PeekKind() {
 	case jsontext.KindBeginArray:
 		return readArray(in.dec, "members", in.element)
@@ -219,6 +221,7 @@ func (in *memberReader) read() error {
 	if in.profile == Strict && in.kind != opAdd {
 		return BadValue("members is not an array")
 	}
+	in.single = in.kind != opAdd
 	return in.element()
 }
 
@@ -315,6 +318,9 @@ func (in *memberReader) append(m Member) error {
 		in.skipped++
 		in.note("Q60", "members", "an element without a value was skipped")
 		return nil
+	}
+	if in.single {
+		in.note("Q91", "members", "one member read as an array of one")
 	}
 	m.Type = kind
 	in.list = append(in.list, m)

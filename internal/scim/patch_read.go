@@ -67,6 +67,8 @@ func (r *patchReader) operation(raw rawOperation) error {
 		return r.at(kind, raw.path, raw.value)
 	case kind == opRemove:
 		return NoTarget("remove needs a path")
+	case raw.hasPath:
+		r.note("Q71", "path", "an empty path read as none")
 	}
 	return r.fields(kind, nil, raw.value)
 }

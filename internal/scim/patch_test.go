@@ -135,6 +135,9 @@ func (c *patchCase) runAs(t *testing.T, profile Profile) {
 		t.Fatalf("refused: %v", err)
 	}
 	t.Logf("notes: %q", notes)
+	if profile == Lenient && c.result[Strict] != want && len(notes) == 0 {
+		t.Errorf("nothing is noted, though a strict connection answers %s", c.result[Strict])
+	}
 	if diff := cmp.Diff(c.wanted(t, want), after); diff != "" {
 		t.Errorf("resource (-want +got):\n%s", diff)
 	}
