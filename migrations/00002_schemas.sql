@@ -39,7 +39,7 @@ create table resources (
 	search jsonb not null,
 	primary key (tenant_id, id)
 );
-create index resources_type on resources (tenant_id, connection_id, resource_type, id) where deleted_at is null;
+create index resources_type on resources (tenant_id, connection_id, resource_type, created_at, id) where deleted_at is null;
 create index resources_external_id on resources (tenant_id, connection_id, resource_type, external_id) where deleted_at is null;
 
 -- What living users, groups and resources hold of declared attributes that are

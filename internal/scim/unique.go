@@ -2,8 +2,10 @@ package scim
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // A Claim is a value that no other resource of a connection may have (RFC 7643
@@ -32,10 +34,7 @@ func (rt *ResourceType) Claims(r Resource) []Claim {
 
 func (rt *ResourceType) claims(claims []Claim, s *Schema, values map[string]any) []Claim {
 	for _, u := range s.unique {
-		claim := Claim{Type: rt.Name, Attribute: u.last().Path}
-		if u.last().Uniqueness == UniqueGlobal {
-			claim = Claim{Attribute: u.name()}
-		}
+		claim := rt.claimOn(u)
 		anyElement(values[u.attr.Name], func(e any) bool {
 			if u.sub != nil {
 				e = subValue(e, u.sub)
@@ -49,6 +48,29 @@ func (rt *ResourceType) claims(claims []Claim, s *Schema, values map[string]any)
 		})
 	}
 	return claims
+}
+
+// claimOn is a claim on values of u, without one.
+func (rt *ResourceType) claimOn(u leaf) Claim {
+	if u.last().Uniqueness == UniqueGlobal {
+		return Claim{Attribute: u.name()}
+	}
+	return Claim{Type: rt.Name, Attribute: u.last().Path}
+}
+
+// Digest stands for the claimed value, whatever its length.
+func (c Claim) Digest() [sha256.Size]byte { return sha256.Sum256([]byte(c.Key)) }
+
+// Claim returns what a resource of type rt has claimed that f asks for: f is bound
+// to rt, and is nothing but eq of an attribute that a tenant has declared unique.
+func (f *Filter) Claim(rt *ResourceType) (Claim, bool) {
+	a := f.Ref.Last()
+	if f.Op != Eq || a == nil || !a.Declared || a.Uniqueness == UniqueNone {
+		return Claim{}, false
+	}
+	claim := rt.claimOn(leaf{f.Ref.Attr, f.Ref.Sub})
+	claim.Key = uniqueKey(a, f.Operand)
+	return claim, claim.Key != ""
 }
 
 // leaf is an attribute of a schema, or one of its sub-attributes.
@@ -66,6 +88,8 @@ func (l leaf) name() string {
 // uniqueKey returns the form in which values of a are told apart, "" for none.
 func uniqueKey(a *Attribute, v any) string {
 	switch v := v.(type) {
+	case time.Time:
+		return SearchTime(v)
 	case string:
 		if t, ok := parseDateTime(v); ok && a.Type == TypeDateTime {
 			return SearchTime(t)

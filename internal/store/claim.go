@@ -1,8 +1,6 @@
 package store
 
 import (
-	"crypto/sha256"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
@@ -43,7 +41,7 @@ func beyond(claims, others []scim.Claim) (columns claimColumns) {
 		if known[c] {
 			continue
 		}
-		digest := sha256.Sum256([]byte(c.Key))
+		digest := c.Digest()
 		columns.types = append(columns.types, c.Type)
 		columns.attributes = append(columns.attributes, c.Attribute)
 		columns.digests = append(columns.digests, digest[:])

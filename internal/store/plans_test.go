@@ -109,6 +109,16 @@ func requests(t *testing.T, p *stand) []request {
 			return err
 		}
 	}
+	badges := func(text string) func(int) error {
+		return func(int) error {
+			page, err := p.scim().List(ctx, asking(t, p.testType(), 100, text))
+			if err == nil && len(page.Items) != 1 {
+				err = fmt.Errorf("%d resources", len(page.Items))
+			}
+			return err
+		}
+	}
+	badgeKey := func() store.ResourceKey { return store.ResourceKey{Type: p.testType(), ID: p.badge.ID.String()} }
 	signIns := make(chan store.SignIn, 1)
 	codes := make(chan string, 100)
 	return []request{
@@ -135,6 +145,33 @@ func requests(t *testing.T, p *stand) []request {
 		}},
 		{"patch", 2, change("title")},
 		{"put", 2, change("nickName")},
+		{"resource by a unique value", 1, badges(`identifier eq "JAMIE'S"`)},
+		{"resource by externalId", 1, badges(`externalId eq "jamie's"`)},
+		{"resource by id", 1, func(int) error { _, err := p.scim().Resource(ctx, badgeKey()); return err }},
+		{"page of resources", 1, func(int) error {
+			q := asking(t, p.testType(), 100, "")
+			q.StartIndex = 201
+			_, err := p.scim().List(ctx, q)
+			return err
+		}},
+		{"create a resource", 1, func(n int) error {
+			_, err := p.scim().CreateResource(ctx, p.testType(), badge(fmt.Sprintf("new-%d", n)))
+			return err
+		}},
+		{"patch a resource", 2, func(n int) error {
+			_, changed, err := p.scim().UpdateResource(ctx, badgeKey(), "", set("uniqueString", fmt.Sprint(n)))
+			if err == nil && !changed {
+				err = fmt.Errorf("nothing changed")
+			}
+			return err
+		}},
+		{"delete a resource", 3, func(n int) error {
+			page, err := p.scim().List(ctx, asking(t, p.testType(), 100, fmt.Sprintf(`identifier eq "new-%d"`, n))) // a trip of its own
+			if err == nil {
+				err = p.scim().DeleteResource(ctx, store.ResourceKey{Type: p.testType(), ID: page.Items[0].ID.String()}, "")
+			}
+			return err
+		}},
 		{"member remove", 2, member(scim.RemoveMembers)},
 		{"member add", 2, member(scim.AddMembers)},
 		{"check by id", 1, func(int) error { _, err := p.check(jamie); return err }},
@@ -186,6 +223,8 @@ func deserted(t *testing.T) (*fair, *stand, *recorder) {
 	r := &recorder{}
 	f := newFair(t, func(c *store.Config) { c.Tracer, c.PoolSize = r, 1 })
 	p := f.stands["ringling"][0]
+	p.declare()
+	p.badge = must[store.Resource](t)(p.scim().CreateResource(t.Context(), p.testType(), badge("jamie's")))
 	p.jamie, p.robin = p.create("jamie"), p.create("robin")
 	var err error
 	if p.finance, _, err = p.scim().CreateGroup(t.Context(), group("Finance", p.jamie, p.robin)); err != nil {
@@ -194,9 +233,13 @@ func deserted(t *testing.T) (*fair, *stand, *recorder) {
 	return f, p, r
 }
 
-// crowd is 3,000 people of one connection with an address, an identity, a session,
+// crowd is 3,000 resources of a registered type and 3,000 people of one connection with an address, an identity, a session,
 // a code, a journey, a role and their changes, and 2,000 groups with a person or two and, in half of them, a group.
 const crowd = `
+	insert into resources (tenant_id, connection_id, id, resource_type, external_id, resource, search)
+	select '%[1]s', '%[2]s', gen_random_uuid(), 'TestResource', 'external' || n, '{}', '{}' from generate_series(1, 3000) n;
+	insert into unique_values (tenant_id, connection_id, resource_type, attribute, digest, resource_id)
+	select tenant_id, connection_id, resource_type, 'identifier', sha256(id::text::bytea), id from resources where connection_id = '%[2]s' and external_id like 'external%%';
 	insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived, resource, search)
 	select '%[1]s', '%[2]s', gen_random_uuid(), 'person' || n, 'external' || n, true, 1, '{}', '{}' from generate_series(1, 3000) n;
 	insert into user_values select tenant_id, connection_id, 'emails.value', user_name_key || '@example.com', id
@@ -228,6 +271,10 @@ const crowd = `
 // three groups each, as what PostgreSQL knows about the tables.
 const villages = `
 	create temp table village as select gen_random_uuid() as t, gen_random_uuid() as c from generate_series(1, 2000);
+	insert into resources (tenant_id, connection_id, id, resource_type, external_id, resource, search)
+	select t, c, gen_random_uuid(), 'TestResource', 'external' || n, '{}', '{}' from village, generate_series(1, 3) n;
+	insert into unique_values (tenant_id, connection_id, resource_type, attribute, digest, resource_id)
+	select tenant_id, connection_id, resource_type, 'identifier', sha256(id::text::bytea), id from resources join village on t = tenant_id;
 	insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived, resource, search)
 	select t, c, gen_random_uuid(), 'person' || n, 'external' || n, true, 1, '{}', '{}' from village, generate_series(1, 3) n;
 	insert into groups (tenant_id, connection_id, id, display_name, display_name_key, external_id, resource, search)
@@ -242,7 +289,7 @@ const villages = `
 	vacuum analyze`
 
 // big are the tables that hold more than a few rows a tenant.
-var big = regexp.MustCompile(`\b(users|user_values|groups|memberships|assignments|changes|identities|sessions|codes|sign_ins|provisioning_requests)\b`)
+var big = regexp.MustCompile(`\b(users|user_values|groups|memberships|assignments|changes|identities|sessions|codes|sign_ins|provisioning_requests|resources|unique_values)\b`)
 
 // What is asked over and over finds its rows by index, as the server's role
 // under row-level security, whether PostgreSQL plans for the values or for any.
@@ -328,6 +375,9 @@ func checkIndexed(t *testing.T, what, sql, plan string) {
 			t.Errorf("%s: everything of the tenant, connection or group is read by %s:\n%s\n%s", what, scan[1], sql, plan)
 		}
 	}
+	if strings.HasPrefix(what, "page of resources") && strings.Contains(sql, "from resources") && !strings.Contains(plan, "resources_type") {
+		t.Errorf("%s: not in the order of an index:\n%s", what, plan)
+	}
 	for _, scan := range scanned.FindAllStringSubmatch(plan, -1) {
 		if big.MatchString(scan[1]) {
 			t.Errorf("%s: %s is read from end to end:\n%s\n%s", what, scan[1], sql, plan)
@@ -388,6 +438,8 @@ func TestRoundTrips(t *testing.T) {
 	r := &recorder{}
 	s := storetest.New(t, func(c *store.Config) { c.Tracer, c.PoolSize = r, 1 })
 	p := newTenant(t, s, "ringling").connect("first", "lenient")
+	p.declare()
+	p.badge = must[store.Resource](t)(p.scim().CreateResource(t.Context(), p.testType(), badge("jamie's")))
 	p.jamie, p.robin = p.create("jamie"), p.create("robin")
 	var err error
 	if p.finance, _, err = p.scim().CreateGroup(t.Context(), group("Finance", p.jamie, p.robin)); err != nil {

@@ -25,11 +25,12 @@ type Query struct {
 // which references stand.
 //
 // `userName eq`, `externalId eq`, `id eq`, a group's `displayName eq`, members,
-// groups and `emails.value eq`, alone or within a value path, are equalities of
-// typed columns, which indexes serve under row-level security. All else is
+// groups and `emails.value eq`, alone or within a value path, and `eq` of what a
+// tenant has declared unique are equalities of typed columns, which indexes serve
+// under row-level security. All else is
 // evaluated on the row's search document, which [scim.SearchJSON] has written.
 // Rows of user_values hold the key of every e-mail address of a user that is
-// not empty. Members and groups that are deleted do not count.
+// not empty, rows of unique_values every claim of a living resource. Members and groups that are deleted do not count.
 func Compile(f *scim.Filter, rt *scim.ResourceType, base string, first int) (Query, error) {
 	c := newCompiler(base, first)
 	where := c.rowsOf(rt).filter(f)
@@ -82,6 +83,9 @@ func (c *compiler) filter(f *scim.Filter) string {
 	switch f.Op {
 	case scim.And, scim.Or, scim.Not:
 		return c.logical(f, c.filter)
+	}
+	if claim, ok := f.Claim(c.rt); ok {
+		return c.claimed(claim)
 	}
 	switch {
 	case f.Ref.Absent: // and so without a value

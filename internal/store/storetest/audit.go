@@ -104,6 +104,14 @@ var findings = []struct{ what, sql string }{
 	{"a user's version is not the number of its changes", `
 		select u.id, u.version from users u
 		where u.version <> (select count(*) from changes c where c.subject = u.id and c.kind like 'user.%')`},
+	{"a resource's version is not the number of its changes", `
+		select r.id, r.version from resources r
+		where r.version <> (select count(*) from changes c where c.subject = r.id and c.kind like 'resource.' || r.resource_type || '.%')`},
+	{"a unique value is held by nobody who lives", `
+		select v.attribute, v.resource_id from unique_values v
+		where not exists (select from users u where u.id = v.resource_id and u.deleted_at is null)
+		and not exists (select from groups g where g.id = v.resource_id and g.deleted_at is null)
+		and not exists (select from resources r where r.id = v.resource_id and r.deleted_at is null)`},
 }
 
 // none reports the rows that there must not be.
