@@ -51,6 +51,13 @@
 // A transcript expects a connection without users and groups. Those under strict/ are
 // played to a strict connection, all others to a lenient one.
 //
+// # Folders
+//
+// entra, okta, onelogin, jumpcloud, google, pingfederate, pingone, rippling, sailpoint
+// and authentik hold the life of one client each, from the test of the connection to
+// deletion; clients what others and unnamed ones send; suites what third parties' suites
+// assert. rfc7644, strict and checklist hold what the RFCs ask for.
+//
 // # Captures and actors
 //
 // {name} in a pattern takes whatever stands there the first time, and must equal it
