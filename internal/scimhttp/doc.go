@@ -11,6 +11,7 @@
 //	/Schemas[/{urn}]             GET
 //	/ResourceTypes[/{name}]      GET
 //	/ServiceProviderConfig       GET
+//	/{endpoint}…                 as /Users, of each resource type that the tenant has registered
 //	/Bulk                        POST
 //	/Me                          501
 //
@@ -28,6 +29,9 @@
 // already are then deleted again, and a person who was reactivated is deactivated. An
 // operation begins only while at least 8 seconds are left of the request's 30: the
 // others are answered 503, and nothing is said to be done that may not be.
+//
+// Schemas, resource types and endpoints are the tenant's. A request that turns out to
+// have been read by former schemas, because others were declared meanwhile, is read anew.
 //
 // All of it stands under /t/{tenant}/scim/v2; an address that lacks the tenant
 // or the version is told so, whoever asks. Doubled and trailing slashes, the

@@ -14,6 +14,9 @@
 //     (groupChange): lock, read, change, save, derive, record, commit.
 //   - Whoever changes a fact about a person holds the person's row, deleted or
 //     not. So the facts about one person have one order.
+//   - Whatever is written was read by the tenant's present schemas: a transaction
+//     that changes attributes also fails where others have been declared since, and a
+//     read that finds so is not answered (ErrRedeclared).
 //   - No reader returns a stale assignment. A person is fresh whose row carries
 //     the tenant's derivation counter and whose derived_until has not passed; a
 //     stale one is evaluated in memory, at one moment, and nothing is written.
@@ -41,6 +44,8 @@
 // # Tables
 //
 //	users, user_values, groups, memberships     the directory; rows of one connection
+//	resources, unique_values                    resources of types that the tenant registered; what must be unique
+//	tenant_schemas, resource_types              what the tenant has declared, each version
 //	assignments                                 who holds what, since and until which change, and why
 //	changes, change_numbers, sequencers, totals the log, its order, and what is folded from it
 //	provisioning_requests                       what was asked and answered; proves that a request was committed
