@@ -60,8 +60,13 @@ func ParseSchema(document []byte) (Declaration, error) {
 		return Declaration{}, err
 	}
 	left := maxDeclared
-	d.attributes, err = doc.definitions("attributes", nil, &left)
-	return d, err
+	if d.attributes, err = doc.definitions("attributes", nil, &left); err != nil {
+		return Declaration{}, err
+	}
+	if len(d.JSON()) > maxDeclaration { // it is kept so, and read again
+		return Declaration{}, BadSyntax("the document is longer than %d bytes once every characteristic is written out", maxDeclaration)
+	}
+	return d, nil
 }
 
 // JSON is the declaration as it is kept: the document with every characteristic

@@ -39,6 +39,10 @@ func TestDeclarationsThatAreRefused(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf(`{"name":"a%d"}`, i)
 	}
+	wordy := make([]string, maxDeclared)
+	for i := range wordy {
+		wordy[i] = fmt.Sprintf(`{"name":"a%d","description":"%s"}`, i, strings.Repeat("x", 970))
+	}
 	for _, c := range []struct {
 		name, document, want string
 	}{
@@ -80,7 +84,10 @@ func TestDeclarationsThatAreRefused(t *testing.T) {
 		{"an attribute that is a string", `{"id":"urn:example:x","attributes":["x"]}`, `attributes[0]: must be an object`},
 		{"no id", `{"attributes":[{"name":"x"}]}`, `id: a value is required`},
 		{"an id that is no URN", `{"id":"http://example.com/x","attributes":[{"name":"x"}]}`, `is no URN`},
-		{"a URN with a quotation mark", `{"id":"urn:example:\"x","attributes":[{"name":"x"}]}`, `a URN is made of`},
+		{"a URN with a quotation mark", `{"id":"urn:example:\"x","attributes":[{"name":"x"}]}`, `the URN of a schema is made of`},
+		{"a URN with a comma", `{"id":"urn:example:a,b","attributes":[{"name":"x"}]}`, `the URN of a schema is made of`},
+		{"a word of filters", string(schemaOf(`{"name":"Not"}`)), `attributes[0].name: "Not" is a word of filters`},
+		{"a document that grows", `{"id":"urn:example:x","attributes":[` + strings.Join(wordy, ",") + `]}`, `once every characteristic is written out`},
 		{"D27: a URN of messages", `{"id":"urn:ietf:params:scim:api:messages:2.0:X","attributes":[{"name":"x"}]}`, `belongs to RFC 7643`},
 		{"the User schema", `{"id":"URN:ietf:params:scim:schemas:core:2.0:user","attributes":[{"name":"x"}]}`, `belongs to RFC 7643`},
 		{"the enterprise schema", `{"id":"` + EnterpriseSchema + `","attributes":[{"name":"x"}]}`, `belongs to RFC 7643`},
@@ -201,8 +208,13 @@ func TestTenantTypes(t *testing.T) {
 		}
 		return d
 	}
-	badge, device := schema("urn:example:Badge", "badge"), schema("urn:example:Device", "model")
 	user, _ := StockType("User")
+	crowd, crowded := make([]Declaration, maxExtensions), user
+	for i := range crowd {
+		crowd[i] = schema(fmt.Sprintf("urn:example:S%d:X", i), "x")
+		crowded = crowded.Extended(crowd[i].ID)
+	}
+	badge, device := schema("urn:example:Badge", "badge"), schema("urn:example:Device", "model")
 	devices := TypeDeclaration{Name: "Device", Endpoint: "/Devices", Schema: "urn:example:Device"}
 	for name, c := range map[string]struct {
 		schemas []Declaration
@@ -226,6 +238,7 @@ func TestTenantTypes(t *testing.T) {
 		"a URN that begins with another": {[]Declaration{device, schema("urn:example:Device:Model", "x")}, nil, "begins with urn:example:Device"},
 		"a URN twice":                    {[]Declaration{device, schema("URN:example:device", "x")}, nil, "begins with"},
 		"a URN below enterprise's":       {[]Declaration{schema(EnterpriseSchema+":x", "x")}, nil, "begins with"},
+		"too many extensions":            {crowd, []TypeDeclaration{crowded}, "schemaExtensions: User would have more than 16 extensions"},
 		"a URN like the start of one":    {[]Declaration{device, schema("urn:example:Device2", "x")}, nil, ""},
 	} {
 		types, err := TenantTypes(c.schemas, c.types)
@@ -236,6 +249,46 @@ func TestTenantTypes(t *testing.T) {
 			t.Errorf("%s: nothing was added", name)
 		}
 	}
+}
+
+// Whatever name a schema may give, filters, paths and lists of attributes can say.
+func TestDeclaredNamesCanBeSaid(t *testing.T) {
+	d, err := ParseSchema([]byte(`{"id":"urn:example-x:scim_2.0:Odd-1","attributes":[{"name":"a-b"},{"name":"a$b"},{"name":"a_1"},{"name":"eq"},{"name":"pr"},
+		{"name":"true"},{"name":"c","type":"complex","multiValued":true,"subAttributes":[{"name":"x-$y"},{"name":"null"}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, _ := StockType("User")
+	types, err := TenantTypes([]Declaration{d}, []TypeDeclaration{user.Extended(d.ID)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range types[0].Extension(d.ID).Attributes {
+		for _, name := range append([]string{a.Path}, pathsOf(a.Sub)...) {
+			f, err := ParseFilter(name + ` pr and not (` + name + ` pr)`)
+			if err == nil {
+				_, err = f.Bind(types[0], Strict)
+			}
+			if err != nil {
+				t.Errorf("%s in a filter: %v", name, err)
+			}
+			if _, err := ParsePatch(types[0], patchBodyOf(`{"op":"remove","path":"`+name+`"}`), Strict); err != nil {
+				t.Errorf("%s as a path: %v", name, err)
+			}
+			p, err := ParseProjection(types[0], "userName, "+name, "")
+			if err != nil || !p.Includes(name) {
+				t.Errorf("%s in a list of attributes: %v", name, err)
+			}
+		}
+	}
+}
+
+func pathsOf(attributes []*Attribute) []string {
+	var paths []string
+	for _, a := range attributes {
+		paths = append(paths, a.Path)
+	}
+	return paths
 }
 
 // Discovery shows a declaration as it was declared, and it can be declared again.

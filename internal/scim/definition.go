@@ -62,8 +62,11 @@ func (d document) naming(a *attributeJSON) (err error) {
 	if a.Name, err = d.required("name", maxAttributeName); err != nil {
 		return err
 	}
-	if !isAttributeName(a.Name) {
+	switch {
+	case !isAttributeName(a.Name):
 		return d.bad("name", "%q is no name: a letter, then letters, digits, $, - and _", clip(a.Name))
+	case isName(a.Name, "and"), isName(a.Name, "or"), isName(a.Name, "not"):
+		return d.bad("name", "%q is a word of filters", a.Name)
 	}
 	a.Description, err = d.text("description", maxDescription)
 	return err
@@ -215,15 +218,16 @@ func (d document) predefined(parent, a attributeJSON) error {
 	return nil
 }
 
-// checkURN holds the id of a schema against RFC 8141, as far as names of
-// attributes need it, and refuses what RFC 7643 and 7644 keep for themselves.
+// checkURN holds the id of a schema against RFC 8141, without the characters that
+// filters and lists of attributes are made of, and refuses what RFC 7643 and
+// 7644 keep for themselves.
 func checkURN(urn string) error {
 	namespace, rest, found := strings.Cut(strings.TrimPrefix(lowerASCII(urn), "urn:"), ":")
 	switch {
 	case !hasPrefixFold(urn, "urn:") || !found || !isNamespace(namespace) || rest == "" || strings.Trim(rest, ":.") != rest:
 		return BadValue(`id: %q is no URN such as "urn:example:params:scim:schemas:extension:2.0:User"`, clip(urn))
 	case strings.ContainsFunc(urn, notInURN):
-		return BadValue("id: %q: a URN is made of letters, digits and -._~!$&'()*+,;=:@/", clip(urn))
+		return BadValue("id: %q: the URN of a schema is made of letters, digits and -._: so that filters can name it", clip(urn))
 	case hasPrefixFold(urn, "urn:ietf:params:scim:api:"), hasPrefixFold(urn, "urn:ietf:params:scim:schemas:core:"), isName(urn, EnterpriseSchema):
 		return BadValue("id: %s belongs to RFC 7643 and 7644", urn)
 	}
@@ -238,5 +242,5 @@ func isNamespace(s string) bool {
 
 func notInURN(r rune) bool {
 	letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
-	return !letter && !strings.ContainsRune("-._~!$&'()*+,;=:@/", r)
+	return !letter && !strings.ContainsRune("-._:", r)
 }

@@ -78,6 +78,9 @@ var reserved = []string{"Schema", "Schemas", "ResourceType", "ResourceTypes", "S
 
 func checkTypes(types []TypeDeclaration) error {
 	for i, t := range types {
+		if len(t.Extensions) > maxExtensions {
+			return BadValue("schemaExtensions: %s would have more than %d extensions", t.Name, maxExtensions)
+		}
 		endpoint := t.Endpoint[1:]
 		taken := func(name string) bool { return isName(name, t.Name) || isName(name, endpoint) }
 		if slices.ContainsFunc(reserved, taken) {

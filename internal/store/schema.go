@@ -222,6 +222,9 @@ func (dir *Directory) amend(ctx context.Context, change func(vocabulary) (vocabu
 // rules could no longer be read.
 func (set *settings) fits(next vocabulary) error {
 	types, err := next.resourceTypes()
+	if err == nil {
+		err = (&settings{}).understand(next.text(), nil) // as every server will
+	}
 	if err != nil || set.program == nil {
 		return err
 	}
@@ -295,6 +298,18 @@ const vocabularyColumns = `
 
 func (d *declaredText) targets() []any {
 	return []any{&d.count, &d.schemas, &d.schemaVersions, &d.types, &d.typeNumbers}
+}
+
+// text is the vocabulary as it will be read.
+func (v vocabulary) text() (d declaredText) {
+	d.count = v.versions
+	for _, s := range v.schemas {
+		d.schemas, d.schemaVersions = append(d.schemas, string(s.is.JSON())), append(d.schemaVersions, s.number)
+	}
+	for _, t := range v.types {
+		d.types, d.typeNumbers = append(d.types, string(t.is.JSON())), append(d.typeNumbers, t.number)
+	}
+	return d
 }
 
 // understand gives the settings the tenant's vocabulary. old may know it already:
