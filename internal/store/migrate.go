@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib" // database/sql driver for goose
@@ -38,7 +39,7 @@ func Migrate(ctx context.Context, ownerURL, serverRole string, report func(forma
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, `select pg_advisory_lock($1)`, migrateLock); err != nil {
+	if err := takeMigrateLock(ctx, conn); err != nil {
 		return err
 	}
 	if err := checkSchema(ctx, conn); err != nil {
@@ -71,6 +72,24 @@ func RoleOf(databaseURL string) (string, error) {
 // refuses two that change the rights on one table at once. It is held until the
 // connection ends.
 const migrateLock = 0x6772616e74 // "grant"
+
+// takeMigrateLock asks again and again: who waited within a statement would keep a
+// snapshot, and an index that is made beside writers waits until nobody has an
+// older one.
+func takeMigrateLock(ctx context.Context, conn *sql.Conn) error {
+	for {
+		var taken bool
+		err := conn.QueryRowContext(ctx, `select pg_try_advisory_lock($1)`, migrateLock).Scan(&taken)
+		if err != nil || taken {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
 
 // grant lets the server's role read and write rows, and nothing more: no
 // truncate, no references, no schema changes.

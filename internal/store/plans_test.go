@@ -388,6 +388,11 @@ func checkIndexed(t *testing.T, what, sql, plan string) {
 // plan answers how PostgreSQL would carry out the statement, without doing it.
 func plan(t *testing.T, conn *pgx.Conn, mode string, s statement) string {
 	t.Helper()
+	return explain(t, conn, mode, "explain (costs off)", s)
+}
+
+func explain(t *testing.T, conn *pgx.Conn, mode, how string, s statement) string {
+	t.Helper()
 	ctx := t.Context()
 	if _, err := conn.Exec(ctx, "set plan_cache_mode = "+mode); err != nil {
 		t.Fatal(err)
@@ -401,7 +406,7 @@ func plan(t *testing.T, conn *pgx.Conn, mode string, s statement) string {
 			t.Error(err)
 		}
 	}()
-	execute := "explain (costs off) execute asked"
+	execute := how + " execute asked"
 	for i, arg := range s.args {
 		execute += map[bool]string{true: "(", false: ", "}[i == 0] + literal(t, conn, description.ParamOIDs[i], arg)
 	}

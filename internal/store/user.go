@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,12 +63,12 @@ func groupsColumns(wanted bool) string {
 	}
 	return `array(select g.id::text || g.display_name from memberships m
 			join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id and g.deleted_at is null
-			where m.tenant_id = u.tenant_id and m.member_user = u.id order by g.id),
+			where m.tenant_id = u.tenant_id and m.member_user = u.id),
 		exists (select from memberships m join memberships p on p.tenant_id = m.tenant_id and p.member_group = m.group_id
 			where m.tenant_id = u.tenant_id and m.member_user = u.id)`
 }
 
-// groupRefs reads what groupsColumns has written.
+// groupRefs reads what groupsColumns has written, in the order of their ids.
 func groupRefs(texts []string) []GroupRef {
 	var groups []GroupRef
 	for _, text := range texts {
@@ -76,6 +77,7 @@ func groupRefs(texts []string) []GroupRef {
 			groups = append(groups, GroupRef{ID: key, Display: text[id:], Direct: true})
 		}
 	}
+	slices.SortFunc(groups, func(a, b GroupRef) int { return bytes.Compare(a.ID[:], b.ID[:]) })
 	return groups
 }
 

@@ -70,7 +70,7 @@ func execute(t *testing.T, conn *pgx.Conn, sql string) {
 	}
 }
 
-// schema returns the statements of all migrations.
+// schema returns the statements of all migrations, for one transaction.
 func schema(t *testing.T) string {
 	t.Helper()
 	names, err := fs.Glob(migrations.Files, "*.sql")
@@ -87,5 +87,5 @@ func schema(t *testing.T) string {
 		up, _, _ = strings.Cut(up, "-- +goose Down")
 		sql.WriteString(up)
 	}
-	return sql.String()
+	return strings.ReplaceAll(sql.String(), " concurrently", "")
 }

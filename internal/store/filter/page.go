@@ -23,6 +23,7 @@ type List struct {
 	Narrowed   bool      // to the connection; else $2 is null, for all
 	Counted    bool      // every row of the page knows how many there are in all
 	From       *Position // where the page begins, without the resource there; nil: at the list's beginning
+	Most       int       // rows that are asked for at most, none of them left out before; 0: any number
 	Base       string    // the tenant's base URL
 }
 
@@ -132,19 +133,28 @@ func (p *pager) rows() string {
 		}
 	}
 	limit, offset := "$"+strconv.Itoa(p.next), "$"+strconv.Itoa(p.next+1)
-	from, total := arms[0], "0::bigint"
-	if len(arms) > 1 {
-		inner := ""
-		if !p.Counted {
-			inner = " order by " + p.order("") + " limit " + limit + "::bigint + " + offset + "::bigint"
-		}
-		from = "(" + strings.Join(arms, inner+") union all (") + inner + ")"
-	}
-	if p.Counted {
+	inner, total := "", "0::bigint"
+	switch {
+	case p.Counted:
 		total = "count(*) over ()"
+	case p.Most > 0: // a constant, from which PostgreSQL learns that it pays to read in order
+		inner = " order by " + p.order("") + " limit " + p.most()
+	case len(arms) > 1:
+		inner = " order by " + p.order("") + " limit " + limit + "::bigint + " + offset + "::bigint"
 	}
+	from := "(" + strings.Join(arms, inner+") union all (") + inner + ")"
 	return "select found.part, found.id, found.key::text as text, found.key, " + total + " as total from (" + from + ") found" +
 		" order by " + p.order("found.") + " limit " + limit + "::bigint offset " + offset + "::bigint"
+}
+
+// most is one of few numbers that are not below Most, so that there are few
+// different statements.
+func (p *pager) most() string {
+	most := 11
+	for most < p.Most {
+		most = (most-1)*10 + 1
+	}
+	return strconv.Itoa(most)
 }
 
 func (p *pager) arm(n int, part compiledPart, condition string) string {

@@ -313,6 +313,7 @@ func (d directory) inPages(t rapid.TB, tx pgx.Tx, l filter.List) []string {
 }
 
 func (d directory) byPosition(t rapid.TB, tx pgx.Tx, l filter.List) []string {
+	l.Most = 2
 	ids := []string{}
 	for {
 		places := d.page(t, tx, l, 2, 0)
@@ -332,6 +333,7 @@ func (d directory) backward(t rapid.TB, tx pgx.Tx, l filter.List, want []string)
 		return want
 	}
 	last := d.page(t, tx, l, 1, len(want)-1)[0]
+	l.Most = 2
 	ids := []string{last.id}
 	for at := last; ; {
 		l.From = &filter.Position{Key: at.text, ID: at.id, Back: true}
