@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
 )
 
@@ -76,6 +78,9 @@ then discarded: nothing here could read them.`,
 				if err != nil {
 					return err
 				}
+				if !serves(dir, d.Name) {
+					p.say("No resource type has it yet: declare it once more with --extends, or register a type of it.")
+				}
 				return p.printDeclared(d, []store.Declared{d})
 			})
 		},
@@ -83,6 +88,11 @@ then discarded: nothing here could read them.`,
 	c.Flags().StringVar(&tenant, "tenant", "", "slug of the tenant")
 	c.Flags().StringVar(&extends, "extends", "", "resource type that it extends: User, Group, or one that is registered")
 	return required(c, "tenant")
+}
+
+// serves reports whether one of the tenant's resource types has a schema.
+func serves(dir *store.Directory, urn string) bool {
+	return slices.ContainsFunc(scim.AllSchemas(dir.ResourceTypes()), func(s *scim.Schema) bool { return s.ID == urn })
 }
 
 func (p *program) typeRegisterCommand() *cobra.Command {

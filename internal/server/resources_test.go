@@ -278,6 +278,19 @@ func TestATenantsOwnExtension(t *testing.T) {
 	}
 	w.create("/Users", token, user("heir", `,"`+badgeSchema+`":{"badge":"B1"}`))
 
+	if _, err := w.declare("acme", "Group", badgeDocument("")); err != nil {
+		t.Fatal(err)
+	}
+	group := w.create("/Groups", token, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Crew","`+badgeSchema+`":{"badge":"B1","grade":1},"members":[{"value":"`+id+`"}]}`)
+	if a := w.scim("PATCH", "/Groups/"+group, token, patchBody(`{"op":"replace","path":"`+badgeSchema+`:grade","value":2}`)); a.status != 204 {
+		t.Errorf("a group: %d %s", a.status, a.body)
+	}
+	if got := w.scim("GET", "/Groups?filter="+badgeSchema+":grade%20eq%202&excludedAttributes=members", token, ""); got.total(t) != 1 || !strings.Contains(got.body, `"grade":2`) {
+		t.Errorf("groups of grade 2: %s", got.body)
+	}
+	w.scim("POST", "/Groups", token, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Cast","`+badgeSchema+`":{"badge":"b1"}}`).
+		refusal(t, "a badge that another group has", 409, "uniqueness")
+
 	if _, err := w.declare("acme", "", badgeDocument(`,{"name":"floor"}`)); err != nil {
 		t.Fatal(err)
 	}
