@@ -18,7 +18,7 @@ type call struct {
 	answer  http.ResponseWriter
 	request *http.Request
 	dir     *store.Directory // nil until authenticated
-	large   bool             // holds a place among the large bodies
+	large   func()           // gives back the place among the large bodies; nil: there is none
 	sent    *[]byte          // the body, once it has been read
 	fault   *scim.Error      // how it was refused; nil: it was not
 }

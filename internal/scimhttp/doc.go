@@ -38,11 +38,11 @@
 // case of parameter names and unknown parameters do not matter; a known
 // parameter given twice is refused, but for lists of attributes, which add up. A user is at most 1 MiB of JSON, a group
 // 32 MiB with 100,000 members, and neither is compressed. Of bodies above 64 KiB,
-// or of unknown length, eight are in hand at once, and none before its token has
-// been verified. An address that brings bad tokens without end is answered 429; a
-// token that holds is served, unless its tenant sends more than it may: a few too
-// many are slowed, and the rest is answered 429. Every answer with a body is
-// application/scim+json, every refusal an Error message (RFC 7644 §3.12).
+// or of unknown length, eight are in hand at once, four of one tenant, and none
+// before its token has been verified. An address that brings bad tokens without end
+// is answered 429; a token that holds is served, unless its tenant sends more than it
+// may: a few too many are slowed, and the rest is answered 429. Every answer with a
+// body is application/scim+json, every refusal an Error message (RFC 7644 §3.12).
 //
 // Every request whose token is known is kept for the provisioning log (record.go): how
 // it came, without secrets (redact.go), and how it was answered.

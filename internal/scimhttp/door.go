@@ -43,7 +43,7 @@ type Door struct {
 	charge    Charge
 	refused   func(reason string)
 	now       func() time.Time
-	large     chan struct{} // a place for each large body that is in hand
+	large     *places // for large bodies that are in hand
 }
 
 // New returns the door.
@@ -57,7 +57,7 @@ func New(config Config) *Door {
 		charge:    config.Charge,
 		refused:   config.Refused,
 		now:       time.Now,
-		large:     make(chan struct{}, largeBodies),
+		large:     newPlaces(largeBodies),
 	}
 	if d.failed == nil {
 		d.failed = func(*http.Request) time.Duration { return 0 }

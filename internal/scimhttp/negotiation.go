@@ -22,8 +22,8 @@ const (
 	// smallBody is the longest body, in bytes, that is read before its token is
 	// verified.
 	smallBody = 64 << 10
-	// largeBodies is how many longer ones a process has in hand at once: what is
-	// made of one takes several times its length.
+	// largeBodies is how many longer ones a process has in hand at once, half as many
+	// of one tenant: what is made of one takes several times its length.
 	largeBodies = 8
 )
 
@@ -68,22 +68,18 @@ func (c *call) enterLarge() error {
 	if err := c.dir.Enter(c.context()); err != nil {
 		return err
 	}
-	select {
-	case c.door.large <- struct{}{}:
-		c.large = true
-		return nil
-	case <-c.context().Done():
-	}
-	if errors.Is(c.context().Err(), context.DeadlineExceeded) {
+	leave, err := c.door.large.take(c.context(), c.dir.Tenant())
+	if errors.Is(err, context.DeadlineExceeded) {
 		return errBusy
 	}
-	return c.context().Err()
+	c.large = leave
+	return err
 }
 
 // leave gives the place back.
 func (c *call) leave() {
-	if c.large {
-		<-c.door.large
+	if c.large != nil {
+		c.large()
 	}
 }
 

@@ -138,7 +138,7 @@ func TestAbuse_P07(t *testing.T) {
 	var slow []*body
 	for i := range 50 {
 		b := newBody(fmt.Sprintf(`{"displayName":"Slow %d"}`, i), leave)
-		all.Go(func() { w.upload(context.Background(), token, b, 100) })
+		all.Go(func() { w.upload(context.Background(), "acme", token, b, 100) })
 		slow = append(slow, b)
 	}
 	for _, b := range slow {

@@ -40,9 +40,9 @@ func (b *body) wasRead() bool {
 	}
 }
 
-// upload posts a group whose body has the given length, -1 for in chunks.
-func (w *world) upload(ctx context.Context, token string, b *body, length int64) answer {
-	r := httptest.NewRequest("POST", "/t/acme/scim/v2/Groups", b).WithContext(ctx)
+// upload posts a group of a tenant, whose body has the given length, -1 for in chunks.
+func (w *world) upload(ctx context.Context, tenant, token string, b *body, length int64) answer {
+	r := httptest.NewRequest("POST", "/t/"+tenant+"/scim/v2/Groups", b).WithContext(ctx)
 	r.ContentLength = length
 	r.Header.Set("Authorization", "Bearer "+token)
 	recorder := httptest.NewRecorder()
@@ -63,48 +63,66 @@ func TestARevokedTokenHasNoLargeBodyRead(t *testing.T) {
 	}
 	for story, length := range map[string]int64{"of 64 KiB and a byte": 64<<10 + 1, "of 32 MiB": 32 << 20, "in chunks": -1} {
 		b := newBody(`{"displayName":"x"}`, nil)
-		w.upload(t.Context(), token, b, length).refusal(t, story, http.StatusUnauthorized, "")
+		w.upload(t.Context(), "acme", token, b, length).refusal(t, story, http.StatusUnauthorized, "")
 		if b.wasRead() {
 			t.Errorf("a body %s was read for a revoked token", story)
 		}
 	}
 }
 
-// Eight large bodies are in hand at once. The next waits for its turn, no longer
-// than its request may take, and a small one does not wait.
+// Eight large bodies are in hand at once, four of one tenant. The next waits for its
+// turn, no longer than its request may take; another tenant's does not wait for it, and
+// a small one does not wait.
 func TestLargeBodiesWaitForTheirTurn(t *testing.T) {
 	w, token := open(t)
+	w.tenant("globex")
+	theirs := w.connect("globex", "entra", "lenient")
 	leave := make(chan struct{})
 	var all sync.WaitGroup
-	for i := range 8 {
-		b := newBody(`{"displayName":"Large `+string(rune('A'+i))+`"}`, leave)
-		all.Go(func() {
-			if a := w.upload(context.Background(), token, b, -1); a.status != http.StatusCreated {
-				t.Errorf("body %d: got %d: %s", i, a.status, a.body)
-			}
-		})
-		<-b.begun
+	fill := func(tenant, token string) {
+		for i := range 4 {
+			b := newBody(`{"displayName":"Large `+string(rune('A'+i))+`"}`, leave)
+			all.Go(func() {
+				if a := w.upload(context.Background(), tenant, token, b, -1); a.status != http.StatusCreated {
+					t.Errorf("%s, body %d: got %d: %s", tenant, i, a.status, a.body)
+				}
+			})
+			<-b.begun
+		}
 	}
-	brief, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	late := newBody(`{"displayName":"Late"}`, nil)
-	a := w.upload(brief, token, late, 1<<20)
-	a.refusal(t, "the ninth", http.StatusServiceUnavailable, "")
-	a.waits(t, "the ninth")
-	if late.wasRead() {
-		t.Error("the ninth was read")
+	fill("acme", token)
+	a := w.upload(t.Context(), "globex", theirs, newBody(`{"displayName":"Beside"}`, nil), -1)
+	if a.status != http.StatusCreated {
+		t.Errorf("another tenant's, beside four of one: got %d: %s", a.status, a.body)
 	}
+	w.waitsInVain(token, "the fifth of a tenant")
+	fill("globex", theirs)
+	w.waitsInVain(token, "the ninth")
 	w.create("/Groups", token, `{"displayName":"Small"}`)
 
 	patient := newBody(`{"displayName":"Patient"}`, nil)
 	all.Go(func() {
-		if a := w.upload(context.Background(), token, patient, -1); a.status != http.StatusCreated {
+		if a := w.upload(context.Background(), "acme", token, patient, -1); a.status != http.StatusCreated {
 			t.Errorf("the patient one: got %d: %s", a.status, a.body)
 		}
 	})
 	close(leave)
 	all.Wait()
 	for range 20 { // every place was given back
-		w.upload(context.Background(), token, newBody(`{`, nil), -1).refusal(t, "another", http.StatusBadRequest, "invalidSyntax")
+		w.upload(context.Background(), "acme", token, newBody(`{`, nil), -1).refusal(t, "another", http.StatusBadRequest, "invalidSyntax")
+	}
+}
+
+// waitsInVain uploads a group of acme's for which there is no place in time.
+func (w *world) waitsInVain(token, what string) {
+	w.t.Helper()
+	brief, cancel := context.WithTimeout(w.t.Context(), 200*time.Millisecond)
+	defer cancel()
+	late := newBody(`{"displayName":"Late"}`, nil)
+	a := w.upload(brief, "acme", token, late, 1<<20)
+	a.refusal(w.t, what, http.StatusServiceUnavailable, "")
+	a.waits(w.t, what)
+	if late.wasRead() {
+		w.t.Errorf("%s was read", what)
 	}
 }
