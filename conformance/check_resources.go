@@ -13,6 +13,7 @@ import (
 var resourceChecks = []Check{
 	{Name: "resources/ids", Rows: []string{"B10", "B13"}, Run: checkIDs},
 	{Name: "resources/exact-ids", Rows: []string{"B14"}, Run: checkExactIDs},
+	{Name: "resources/odd-ids", Rows: []string{"H05"}, Run: checkOddIDs},
 	{Name: "resources/race", Rows: []string{"E12"}, Run: checkRace},
 	{Name: "resources/round-trip", Rows: []string{"D35"}, Run: checkRoundTrip},
 }
@@ -45,6 +46,18 @@ func checkExactIDs(t *Trial) {
 	t.Expect(t.Send("GET /Users/{other}"), "404\n...")
 	t.Expect(t.Send(`GET /Users?filter=id eq "{other}"`), "200\n"+`{"totalResults":0,"...":"..."}`)
 	t.Expect(t.Send("GET /Users/{id}?excludedAttributes=id"), "200\n"+`{"id":"{id}","...":"..."}`)
+}
+
+// checkOddIDs: whatever stands in the place of an id is refused as such, and no fault of
+// the server's (RFC 7644 §3.4.1).
+func checkOddIDs(t *Trial) {
+	for _, id := range []string{strings.Repeat("x", 10_000), strings.Repeat("9", 40), "%00", "%ff", "..%2fx", "'--", "{nobody}%20", "null"} {
+		for _, request := range []string{"GET /Users/" + id, "DELETE /Groups/" + id} {
+			got := t.Send(request)
+			refused := got.Status == http.StatusNotFound || got.Status == http.StatusBadRequest || got.Status == http.StatusRequestURITooLong
+			t.Check(refused, "%.40s: got status %d: %.200s", request, got.Status, got.Body)
+		}
+	}
 }
 
 // checkRace: of many creations of one name at once, one is done (RFC 7643 §7).
