@@ -72,14 +72,8 @@ func readServiceProviderConfig(c *call) error {
 			DefaultPageSize: store.DefaultCount, MaxPageSize: store.MaxCount,
 			CursorTimeout: max(1, int(c.door.store.CursorTimeout()/time.Second)),
 		},
-		AuthenticationSchemes: []authenticationScheme{{
-			Type:        "oauthbearertoken",
-			Name:        "OAuth Bearer Token",
-			Description: "Authentication with the bearer token of a connection",
-			SpecURI:     "https://www.rfc-editor.org/info/rfc6750",
-			Primary:     true,
-		}},
-		Meta: meta{"ServiceProviderConfig", c.base() + "/ServiceProviderConfig"},
+		AuthenticationSchemes: c.authenticationSchemes(),
+		Meta:                  meta{"ServiceProviderConfig", c.base() + "/ServiceProviderConfig"},
 	}
 	answer.Bulk.Supported = true
 	answer.Bulk.MaxOperations = scim.MaxBulkOperations
@@ -87,6 +81,24 @@ func readServiceProviderConfig(c *call) error {
 	answer.Filter.Supported = true
 	answer.Filter.MaxResults = store.MaxCount
 	return c.discovered(answer)
+}
+
+// authenticationSchemes are how a provisioning client may prove itself: with a
+// token of the connection, or with one that it fetches.
+func (c *call) authenticationSchemes() []authenticationScheme {
+	return []authenticationScheme{{
+		Type:        "oauthbearertoken",
+		Name:        "OAuth Bearer Token",
+		Description: "Authentication with the bearer token of a connection",
+		SpecURI:     "https://www.rfc-editor.org/info/rfc6750",
+		Primary:     true,
+	}, {
+		Type: "oauth2",
+		Name: "OAuth 2.0 Client Credentials",
+		Description: "Authentication with an access token of " + c.door.origin + "/t/" + c.dir.Tenant() +
+			"/oauth/token, for a client's secret or assertion (RFC 7523)",
+		SpecURI: "https://www.rfc-editor.org/info/rfc6749",
+	}}
 }
 
 func listResourceTypes(c *call) error {
