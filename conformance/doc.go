@@ -70,7 +70,8 @@
 //
 //   - {neighbour} and {neighbourToken} (Needs: neighbour): another tenant;
 //   - {siblingToken}: another connection of the same tenant;
-//   - {strictToken}: a strict connection of the same tenant.
+//   - {strictToken}: a strict connection of the same tenant;
+//   - {personToken}: an access token of a person of the same tenant, for /Me.
 //
 // A target that begins with {neighbour} goes there; a header
 // "Authorization: Bearer {neighbourToken}" says who sends it.

@@ -184,7 +184,7 @@ func TestAbuse_O20(t *testing.T) {
 	if id["typ"] != "JWT" || idClaims["aud"] != "kiosk" || idClaims["roles"] != nil || idClaims["client_id"] != nil {
 		t.Errorf("ID Token: %v %v", id, idClaims)
 	}
-	for _, required := range []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "tenant", "roles", "role_epoch"} {
+	for _, required := range []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "tenant", "roles", "role_epoch", "client_epoch"} {
 		if accessClaims[required] == nil {
 			t.Errorf("the access token has no %s", required)
 		}

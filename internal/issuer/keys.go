@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +43,18 @@ type keys struct {
 	signer signer
 	public []byte // JWK Set
 	due    time.Time
+
+	verifiers func() []jose.JSONWebKey // public, parsed when it is first needed
+}
+
+// verifier returns the public key of that id.
+func (k *keys) verifier(kid string) (jose.JSONWebKey, bool) {
+	public := k.verifiers()
+	at := slices.IndexFunc(public, func(key jose.JSONWebKey) bool { return key.KeyID == kid })
+	if kid == "" || at < 0 {
+		return jose.JSONWebKey{}, false
+	}
+	return public[at], true
 }
 
 func newKeyring(st *store.Store, now func() time.Time) *keyring {
@@ -132,6 +146,13 @@ func (k *keyring) read(ctx context.Context, last *keys) (*keys, error) {
 		return nil, err
 	}
 	found := &keys{kid: active.KID, public: keySet(public), due: k.now().Add(keysKept)}
+	found.verifiers = sync.OnceValue(func() []jose.JSONWebKey {
+		var set jose.JSONWebKeySet
+		if err := json.Unmarshal(found.public, &set); err != nil {
+			return nil // nothing is verified by what cannot be read
+		}
+		return set.Keys
+	})
 	if last != nil && last.kid == active.KID {
 		found.signer = last.signer
 	} else if found.signer, err = newSigner(active); err != nil {

@@ -28,6 +28,7 @@ type accessToken struct {
 	Roles      []string            `json:"roles"`                 // without a scope
 	RoleScopes map[string][]string `json:"role_scopes,omitempty"` // role → scopes
 	RoleEpoch  int64               `json:"role_epoch"`            // raised when a role is taken away
+	Epoch      int64               `json:"client_epoch"`          // raised when the application is switched off
 }
 
 // An idToken is the payload of an ID Token (OpenID Connect Core §2). It says who
@@ -77,7 +78,7 @@ func (i *Issuer) accessToken(g store.Grant) accessToken {
 		Issuer: i.config.PublicURL, Subject: g.Subject(), Audience: g.Audience(), ClientID: g.ClientID(), Tenant: g.Tenant(),
 		IssuedAt: g.IssuedAt().Unix(), Expires: g.Expires().Unix(), AuthTime: unix(g.AuthTime()),
 		TokenID: g.TokenID(), SessionID: g.SessionID(), Scope: g.Scope(),
-		Roles: present(g.Roles()), RoleScopes: g.RoleScopes(), RoleEpoch: g.RoleEpoch(),
+		Roles: present(g.Roles()), RoleScopes: g.RoleScopes(), RoleEpoch: g.RoleEpoch(), Epoch: g.ClientEpoch(),
 	}
 }
 

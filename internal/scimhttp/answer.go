@@ -29,9 +29,11 @@ type resource struct {
 // A row is one of a user's groups (RFC 7643 §4.1.2) or of a group's members (§4.2).
 type row struct{ id, endpoint, kind, display string }
 
-func (c *call) user(u store.User) resource {
+func (c *call) user(u store.User) resource { return userOf(c.dir.UserType(), u) }
+
+func userOf(rt *scim.ResourceType, u store.User) resource {
 	return resource{
-		rt: c.dir.UserType(), id: u.ID.String(), version: u.Version,
+		rt: rt, id: u.ID.String(), version: u.Version,
 		created: u.Created, modified: u.Modified, stored: u.JSON,
 		rows: groupRows(u.Groups), hasRows: len(u.Groups) > 0,
 	}

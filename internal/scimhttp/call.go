@@ -18,6 +18,7 @@ type call struct {
 	answer  http.ResponseWriter
 	request *http.Request
 	dir     *store.Directory // nil until authenticated
+	self    *store.Self      // or the person who is
 	large   func()           // gives back the place among the large bodies; nil: there is none
 	sent    *[]byte          // the body, once it has been read
 	fault   *scim.Error      // how it was refused; nil: it was not
@@ -63,7 +64,25 @@ func (c *call) parameter(name string) string {
 
 // base is the tenant's base URL, from configuration and the credential only.
 func (c *call) base() string {
-	return c.door.origin + strings.Replace(base, "{tenant}", c.dir.Tenant(), 1)
+	return c.door.origin + strings.Replace(base, "{tenant}", c.tenant(), 1)
+}
+
+func (c *call) tenant() string {
+	if c.self != nil {
+		return c.self.Tenant()
+	}
+	return c.dir.Tenant()
+}
+
+// enter verifies now whatever authenticated the call.
+func (c *call) enter() error {
+	switch {
+	case c.self != nil:
+		return c.self.Enter(c.context())
+	case c.dir != nil:
+		return c.dir.Enter(c.context())
+	}
+	return nil
 }
 
 // path is the path relative to the base, for messages.

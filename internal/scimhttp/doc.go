@@ -13,7 +13,7 @@
 //	/ServiceProviderConfig       GET
 //	/{endpoint}…                 as /Users, of each resource type that the tenant has registered
 //	/Bulk                        POST
-//	/Me                          501
+//	/Me                          GET
 //
 // A list is filtered and sorted by any attribute that is ever returned, and paged by
 // index (the default) or by cursor (RFC 9865): 100 resources a page, 1,000 at most. A
@@ -29,6 +29,12 @@
 // already are then deleted again, and a person who was reactivated is deactivated. An
 // operation begins only while at least 8 seconds are left of the request's 30: the
 // others are answered 503, and nothing is said to be done that may not be.
+//
+// /Me (RFC 7644 §3.11) is the person for whom an access token of the audience
+// [Audience] was issued at this tenant, as long as that token's application would let
+// the person in: each answer is decided in the transaction that reads it. Nobody
+// changes anything there (403), because a person's directory says what is known of
+// them; to a provisioning client it is 404. That token opens no other address.
 //
 // Schemas, resource types and endpoints are the tenant's. A request that turns out to
 // have been read by former schemas, because others were declared meanwhile, is read anew.

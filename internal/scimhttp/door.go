@@ -1,6 +1,7 @@
 package scimhttp
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -21,6 +22,9 @@ type Config struct {
 	PublicURL string // origin of every link, without a trailing slash: "https://muster.example"
 	Log       *slog.Logger
 
+	// PersonToken verifies an access token that people of a tenant have for the
+	// audience [Audience] names; an error says that it is none. nil: nobody has one.
+	PersonToken func(ctx context.Context, token string) (store.PersonToken, error)
 	// RequestID returns the id that the server gave to a request.
 	RequestID func(*http.Request) uuid.UUID
 	// Failed counts a request whose credential does not hold, and says how long the
@@ -36,6 +40,7 @@ type Config struct {
 // Door serves the SCIM endpoints of every tenant.
 type Door struct {
 	store     *store.Store
+	verify    func(context.Context, string) (store.PersonToken, error)
 	origin    string
 	log       *slog.Logger
 	requestID func(*http.Request) uuid.UUID
@@ -50,6 +55,7 @@ type Door struct {
 func New(config Config) *Door {
 	d := &Door{
 		store:     config.Store,
+		verify:    config.PersonToken,
 		origin:    strings.TrimSuffix(config.PublicURL, "/"),
 		log:       config.Log,
 		requestID: config.RequestID,
@@ -83,10 +89,6 @@ type handler func(*call) error
 
 // routes is every path under the base.
 func (d *Door) routes() map[string]methods {
-	me := methods{}
-	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		me[method] = notImplemented
-	}
 	return map[string]methods{
 		"/Users":                 {http.MethodGet: list(kindOf(users)), http.MethodPost: at(users)},
 		"/Users/{id}":            one(users),
@@ -99,7 +101,6 @@ func (d *Door) routes() map[string]methods {
 		"/ServiceProviderConfig": {http.MethodGet: readServiceProviderConfig},
 		"/":                      {http.MethodGet: list(allKinds)},
 		"/Bulk":                  {http.MethodPost: bulk},
-		"/Me":                    me,
 		"/.search":               {http.MethodPost: search(allKinds)},
 		"/Users/.search":         {http.MethodPost: search(kindOf(users))},
 		"/Groups/.search":        {http.MethodPost: search(kindOf(groups))},
@@ -127,6 +128,9 @@ func (d *Door) Routes(r chi.Router) {
 		for path, m := range registeredRoutes() {
 			r.Handle(path, d.serve(atRegistered(m)))
 		}
+		r.Handle("/Me", d.guard((*call).authenticateSelf, methods{
+			http.MethodGet: me, http.MethodPost: me, http.MethodPut: me, http.MethodPatch: me, http.MethodDelete: me,
+		}.dispatch))
 		nowhere := d.serve(func(*call) error { return errNoRoute })
 		r.NotFound(nowhere)
 		r.MethodNotAllowed(nowhere) // a method that chi does not know
@@ -192,10 +196,14 @@ func tidySlashes(next http.Handler) http.Handler {
 // serve guards a handler: first the credential, then the handler, one
 // translator for whatever comes back, and a line of the provisioning log.
 func (d *Door) serve(handle handler) http.HandlerFunc {
+	return d.guard((*call).authenticate, handle)
+}
+
+func (d *Door) guard(authenticate, handle handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		answered := &witness{ResponseWriter: w}
 		c := &call{door: d, answer: answered, request: r}
-		if err := c.run(handle); err != nil {
+		if err := c.run(authenticate, handle); err != nil {
 			d.refuse(c, err)
 		}
 		c.record(answered)
@@ -203,10 +211,10 @@ func (d *Door) serve(handle handler) http.HandlerFunc {
 }
 
 // run authenticates and calls handle. A panic becomes an error like any other.
-func (c *call) run(handle handler) (err error) {
+func (c *call) run(authenticate, handle handler) (err error) {
 	defer c.leave()
 	defer recovered(&err)
-	if err := c.authenticate(); err != nil {
+	if err := authenticate(c); err != nil {
 		return err
 	}
 	if err := c.admit(); err != nil {

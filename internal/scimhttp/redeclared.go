@@ -32,7 +32,7 @@ func (c *call) verified(err error) error {
 	if err == nil || errors.Is(err, store.ErrRedeclared) || !wireError(err, c.door.requestID(c.request)).tells() {
 		return err
 	}
-	if unheld := c.dir.Enter(c.context()); unheld != nil {
+	if unheld := c.enter(); unheld != nil {
 		return unheld
 	}
 	return err

@@ -7,6 +7,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -103,9 +104,12 @@ func (s *Server) doors(c Config) ([]door, error) {
 	clients := scimhttp.New(scimhttp.Config{
 		Store: c.Store, PublicURL: c.PublicURL, Log: c.Log,
 		RequestID: RequestID,
-		Failed:    failures.wait,
-		Charge:    tenants.charge,
-		Refused:   s.metrics.refusedAt("scim"),
+		PersonToken: func(ctx context.Context, token string) (store.PersonToken, error) {
+			return applications.AccessToken(ctx, token, scimhttp.Audience(c.PublicURL))
+		},
+		Failed:  failures.wait,
+		Charge:  tenants.charge,
+		Refused: s.metrics.refusedAt("scim"),
 	})
 	return []door{clients, people, applications}, nil
 }

@@ -4,7 +4,7 @@
 // # What is always true
 //
 //   - Everything that lets a person in is a mint (MintCode, MintToken) or reads
-//     what a mint reads (Check). A mint takes the gate of tenant, connection and
+//     what a mint reads (Check, Self). A mint takes the gate of tenant, connection and
 //     application shared, consumes what is single-use, locks the person FOR SHARE
 //     in one statement and reads in the next; only then does it decide.
 //   - Everything that shuts a person out either changes the person's row, which

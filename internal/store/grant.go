@@ -15,7 +15,7 @@ type Grant struct {
 	roles                       []string
 	roleScopes                  map[string][]string
 	issued, expires, authMoment time.Time
-	roleEpoch                   int64
+	roleEpoch, clientEpoch      int64
 }
 
 func (f *redeemed) grant(d Decision) Grant {
@@ -23,7 +23,7 @@ func (f *redeemed) grant(d Decision) Grant {
 		user: f.user, session: f.session, token: newID(), clientID: f.clientID, audience: f.audience,
 		scope: f.scope, authMoment: moment(f.authenticated), nonce: f.nonce, roles: d.Roles, roleScopes: d.RoleScopes,
 		issued: f.now, expires: f.now.Add(time.Duration(f.tokenSeconds) * time.Second),
-		roleEpoch: f.roleEpoch,
+		roleEpoch: f.roleEpoch, clientEpoch: f.applicationEpoch,
 	}
 }
 
@@ -76,3 +76,7 @@ func (g Grant) AuthTime() time.Time { return g.authMoment }
 
 // RoleEpoch rises whenever a role is taken from the person.
 func (g Grant) RoleEpoch() int64 { return g.roleEpoch }
+
+// ClientEpoch rises whenever the application is switched off: what it was given before
+// opens nothing again.
+func (g Grant) ClientEpoch() int64 { return g.clientEpoch }

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/scim"
+)
+
+// A PersonToken is what an access token of ours says: whom it lets in, where, and
+// since when. The issuer fills one from a token whose signature it has verified.
+// Whether it still holds is for [Self.User] to say.
+type PersonToken struct {
+	Tenant      string // slug
+	User        string // id
+	Session     string // id
+	ClientID    string
+	Audience    string // of that application
+	Expires     time.Time
+	RoleEpoch   int64
+	ClientEpoch int64
+}
+
+// A Self is what the directory shows a person who has signed in: the person alone.
+type Self struct {
+	store   *Store
+	tenant  uuid.UUID
+	slug    string
+	user    uuid.UUID
+	session uuid.UUID
+	token   PersonToken
+	set     *settings
+}
+
+// Self answers what an access token opens at a tenant's address. A token of
+// another tenant is ErrUnauthenticated.
+func (s *Store) Self(ctx context.Context, tenant string, t PersonToken) (*Self, error) {
+	user, noUser := parseID(t.User)
+	session, noSession := parseID(t.Session)
+	if t.Tenant != tenant || noUser != nil || noSession != nil {
+		return nil, ErrUnauthenticated
+	}
+	id, err := s.tenantID(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	self := &Self{store: s, tenant: id, slug: tenant, user: user, session: session, token: t, set: s.settings.load(id)}
+	if self.set == nil {
+		self.set, err = s.settingsFor(ctx, id, 0)
+	}
+	return self, err
+}
+
+// Tenant is the slug of the person's tenant.
+func (self *Self) Tenant() string { return self.slug }
+
+// UserType is the resource type of the person.
+func (self *Self) UserType() *scim.ResourceType { return self.set.userType() }
+
+// User reads the person, if the token's application would let them in now: the
+// session and everything that it stands on is as it was when the token was made, and
+// the person is active, not locked, and has a role there if one is needed. All of
+// it is read in one transaction with the person. Else ErrUnauthenticated.
+func (self *Self) User(ctx context.Context, withGroups bool) (User, error) {
+	var found redeemed
+	var u User
+	var groups []string
+	var nested bool
+	b := &pgx.Batch{}
+	nameTenant(b, self.tenant.String(), everyConnection)
+	found.queueSession(b, self)
+	b.Queue(`select `+userColumns+`, `+groupsColumns(withGroups)+` from users u
+		where u.tenant_id = $1 and u.id = $2 and u.deleted_at is null`, self.tenant, self.user).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := u.scan(rows, &groups, &nested); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+	if err := self.store.read(ctx, b); err != nil {
+		return User{}, err
+	}
+	if err := self.holds(ctx, &found); err != nil {
+		return User{}, err
+	}
+	if found.derivation > self.set.derivation {
+		self.store.settings.forget(self.tenant) // the next request is read by what holds now
+	}
+	u.Groups = groupRefs(groups)
+	if !nested {
+		return u, nil
+	}
+	dir := &Directory{store: self.store, tenant: self.tenant, slug: self.slug, connection: found.connection, settings: self.set}
+	return u, dir.reachUp(ctx, map[uuid.UUID]*[]GroupRef{u.ID: &u.Groups})
+}
+
+// Enter says whether the person may enter now. A door asks before it refuses a
+// request that no other call has preceded.
+func (self *Self) Enter(ctx context.Context) error {
+	_, err := self.User(ctx, false)
+	return err
+}
+
+// holds says whether the person may enter now, by what the token says and what was
+// found.
+func (self *Self) holds(ctx context.Context, found *redeemed) error {
+	s := self.store
+	if found.user == uuid.Nil || !self.token.Expires.After(found.now) || found.roleEpoch != self.token.RoleEpoch || !found.holds() {
+		return ErrUnauthenticated
+	}
+	err := s.refresh(ctx, self.tenant, &found.admission, true, func(b *pgx.Batch) error { return s.read(ctx, b) })
+	if err != nil {
+		return err
+	}
+	if d := s.refused(found.decide()); !d.Allowed {
+		return ErrUnauthenticated
+	}
+	return nil
+}
+
+// queueSession reads the session that a token names, with what decides about its
+// person and application.
+func (f *redeemed) queueSession(b *pgx.Batch, self *Self) {
+	f.codeApplication = self.token.ClientEpoch
+	b.Queue(`select `+admissionColumns+`, s.id, s.user_epoch, s.tenant_epoch, s.connection_epoch, s.ended_at is null and s.expires_at > now()
+		from sessions s
+		join tenants t on t.id = s.tenant_id
+		join applications a on a.client_id = $4 and a.audience = $5 and t.id = any(a.tenants)
+		join users u on u.tenant_id = s.tenant_id and u.id = s.user_id and u.deleted_at is null
+		join connections c on c.tenant_id = s.tenant_id and c.id = s.connection_id and c.id = u.connection_id
+		where s.tenant_id = $1 and s.id = $2 and u.id = $3`,
+		self.tenant, self.session, self.user, self.token.ClientID, self.token.Audience).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			err := rows.Scan(append(f.targets(), &f.session, &f.sessionUser, &f.sessionTenant, &f.sessionConn, &f.living)...)
+			if err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
