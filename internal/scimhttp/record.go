@@ -35,8 +35,9 @@ func (d *Door) came(r *http.Request) store.Request {
 
 // keepQuery leaves out of the query what the tenant's own schemas call secret.
 func (c *call) keepQuery() {
-	if raw := c.request.URL.RawQuery; raw != "" {
-		c.dir.Record().Query(redactQuery(raw, c.dir.ResourceTypes()))
+	raw, types := c.request.URL.RawQuery, c.dir.ResourceTypes()
+	if raw != "" && neverReturned(types) != nil {
+		c.dir.Record().Query(redactQuery(raw, types))
 	}
 }
 

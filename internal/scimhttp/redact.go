@@ -267,12 +267,12 @@ func (r *redactor) appendObject(dst []byte, o keptObject) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(appendString(dst, hideTokens(m.name)), ':')
-		path, isText := m.value.(keptText)
+		text, isText := m.value.(keptText)
 		switch {
 		case r.mentions(m.name), hidden && strings.EqualFold(m.name, "value"):
 			dst = appendString(dst, redacted)
-		case isText && strings.EqualFold(m.name, "path"):
-			dst = appendString(dst, r.filter(string(path)))
+		case isText && (strings.EqualFold(m.name, "path") || strings.EqualFold(m.name, "filter")):
+			dst = appendString(dst, r.filter(string(text)))
 		default:
 			dst = r.append(dst, m.value)
 		}

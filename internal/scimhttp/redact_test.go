@@ -24,6 +24,7 @@ func TestABodyIsKeptWithoutSecrets(t *testing.T) {
 			`{"Operations":[{"value":"(redacted)","op":"replace","path":"urn:ietf:params:scim:schemas:core:2.0:User:password"}]}`},
 		{"a path given twice", `{"Operations":[{"path":"password","value":"Canary-1","path":"title"}]}`, `{"Operations":[{"path":"password","value":"(redacted)","path":"title"}]}`},
 		{"a path with a filter on it", `{"Operations":[{"op":"remove","path":"x[password eq \"Canary-1\"]"}]}`, `{"Operations":[{"op":"remove","path":"(redacted)"}]}`},
+		{"the filter of a search", `{"filter":"PassWord eq \"Canary-1\"","count":1}`, `{"filter":"(redacted)","count":1}`},
 		{"no path", `{"Operations":[{"op":"replace","value":{"password":"Canary-1"}}]}`, `{"Operations":[{"op":"replace","value":{"password":"(redacted)"}}]}`},
 		{"an element that says what it is", `{"ims":[{"type":"bearerToken","value":"Canary-1"}]}`, `{"ims":[{"type":"bearerToken","value":"(redacted)"}]}`},
 		{"JSON within a string", `{"roles":[{"value":"{\"password\":\"Canary-1\"}"}]}`, `{"roles":[{"value":"(redacted)"}]}`},

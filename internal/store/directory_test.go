@@ -276,6 +276,21 @@ var crossings = map[string]crossing{
 			t.Error("two requests share a record")
 		}
 	},
+	"Noted": func(t *testing.T, mine, theirs *stand) {
+		r := mine.request()
+		dir := mine.scimFor(r)
+		dir.Noted([]scim.Note{{Quirk: "Q26", Path: "filter", Reason: "a bare word"}})
+		dir.Answered(200, "", "")
+		if err := mine.store.FlushRequests(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if rows := keptRequests(t, mine, r.ID); len(rows) != 1 || !strings.Contains(rows[0].Notes, "Q26") {
+			t.Errorf("the tenant's log holds %+v, want the note", rows)
+		}
+		if rows := keptRequests(t, theirs, r.ID); mine.tenant != theirs.tenant && len(rows) != 0 {
+			t.Errorf("the other tenant's log holds %+v", rows)
+		}
+	},
 	"History": func(t *testing.T, mine, theirs *stand) {
 		r := theirs.request()
 		dir := theirs.scimFor(r)

@@ -288,3 +288,17 @@ func TestTheLogExpiresInBatches(t *testing.T) {
 		t.Errorf("%d requests are kept, want the one of today", len(rows))
 	}
 }
+
+// A storm that is refused unlooked at leaves a few rows, however long it goes on
+// between two flushes.
+func TestAStormOfRefusalsLeavesAFewRows(t *testing.T) {
+	p := logged(t)
+	for range 1000 {
+		p.scimFor(came("GET", "/t/ringling/scim/v2/Users")).Answered(429, "", "too many")
+	}
+	p.scimFor(came("GET", "/t/ringling/scim/v2/Users")).Answered(200, "", "")
+	p.flush()
+	if n := len(keptRequests(t, p, uuid.Nil)); n < 10 || n > 100 {
+		t.Errorf("%d rows are kept of 1000 refusals and an answer, want a few", n)
+	}
+}

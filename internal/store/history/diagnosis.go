@@ -45,14 +45,14 @@ const examples = 3
 // A hit is one occasion of a diagnosis.
 type hit struct {
 	connection *connection
-	request    *Request // nil: it is not of one request
+	request    uuid.UUID // uuid.Nil: it is not of one request
 	at         time.Time
 	evidence   string
 }
 
 // of is the hit that a request is.
 func of(rd *reading, evidence string) hit {
-	return hit{connection: rd.connection, request: rd.Request, at: rd.At, evidence: evidence}
+	return hit{connection: rd.connection, request: rd.ID, at: rd.At, evidence: strings.Clone(evidence)}
 }
 
 // A requestRule finds a diagnosis in one request alone.
@@ -105,8 +105,8 @@ func (f *Finding) count(h hit) {
 	if len(f.Evidence) < examples && h.evidence != "" && !slices.Contains(f.Evidence, h.evidence) {
 		f.Evidence = append(f.Evidence, h.evidence)
 	}
-	if len(f.Requests) < examples && h.request != nil {
-		f.Requests = append(f.Requests, h.request.ID)
+	if len(f.Requests) < examples && h.request != uuid.Nil {
+		f.Requests = append(f.Requests, h.request)
 	}
 }
 

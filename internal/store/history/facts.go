@@ -80,14 +80,19 @@ type groupName struct {
 // mostFacts bounds each list of facts.
 const mostFacts = 500
 
-// facts reads what concerns the requests of w, in three trips.
-func (r *Reader) facts(ctx context.Context, since time.Time) (*facts, error) {
+// known reads what a request alone is judged by: whose client it came from.
+func (r *Reader) known(ctx context.Context) (*facts, error) {
 	f := &facts{connections: map[uuid.UUID]*connection{}, groups: map[string]groupFact{}, deleted: map[uuid.UUID]bool{}}
-	var err error
-	if f.rules, err = r.kernel.Rules(ctx); err != nil {
+	return f, r.kernel.Read(ctx, func(b *pgx.Batch) { r.queueConnections(b, f) })
+}
+
+// facts reads what a time is judged by besides its requests.
+func (r *Reader) facts(ctx context.Context, since time.Time) (*facts, error) {
+	f, err := r.known(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := r.kernel.Read(ctx, func(b *pgx.Batch) { r.queueConnections(b, f) }); err != nil {
+	if f.rules, err = r.kernel.Rules(ctx); err != nil {
 		return nil, err
 	}
 	return f, r.kernel.Read(ctx, func(b *pgx.Batch) {

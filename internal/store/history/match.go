@@ -29,7 +29,7 @@ const mostMatched = 10
 
 // Explain finds the requests that belong to entries of an identity provider's log.
 func (r *Reader) Explain(ctx context.Context, events []Event) ([]Explanation, error) {
-	known, err := r.facts(ctx, time.Time{})
+	known, err := r.known(ctx)
 	if err != nil {
 		return nil, err
 	}

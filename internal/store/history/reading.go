@@ -80,6 +80,24 @@ func members(op string, object map[string]any) []attribute {
 	return sent
 }
 
+// forget lets go of what was sent, but for what is asked of many requests: which
+// attributes, by which operations, and the name of what is created.
+func (rd *reading) forget() {
+	kept := map[string]any{}
+	for _, name := range []string{"userName", "displayName"} {
+		if text := rd.text(name); text != "" {
+			kept[name] = strings.Clone(text)
+		}
+	}
+	if rd.body != nil {
+		rd.body = kept
+	}
+	for i, a := range rd.sent {
+		rd.sent[i] = attribute{op: strings.Clone(a.op), path: strings.Clone(a.path)}
+	}
+	rd.Body, rd.Notes = "", nil
+}
+
 // fold is an object's member, its name in any letter case.
 func fold(object map[string]any, name string) any {
 	if value, ok := object[name]; ok {

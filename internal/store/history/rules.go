@@ -57,7 +57,7 @@ func renamedGroups(w *window) []hit {
 		}
 		h := hit{connection: w.connections[became.connection], at: became.at, evidence: fmt.Sprintf("%q is now called %q", name, became.now)}
 		if rename := w.rename(became); rename != nil {
-			h.request, h.at = rename.Request, rename.At
+			h.request, h.at = rename.ID, rename.At
 		}
 		if h.connection != nil {
 			hits = append(hits, h)

@@ -30,13 +30,13 @@ func (r *Reader) Diagnose(ctx context.Context, c Consultation) ([]Finding, int, 
 	if err != nil {
 		return nil, 0, err
 	}
-	w := &window{facts: known}
+	w := &window{facts: known, alone: map[string][]hit{}}
 	if !c.Now.IsZero() {
 		w.now = c.Now
 	}
 	err = r.each(ctx, Query{Since: c.Since}, func(request *Request) bool {
 		if of := w.connections[request.connection]; of != nil {
-			w.requests = append(w.requests, read(request, of))
+			w.look(read(request, of))
 		}
 		return true
 	})
@@ -51,7 +51,7 @@ func (r *Reader) Diagnose(ctx context.Context, c Consultation) ([]Finding, int, 
 
 // diagnose gives one request its diagnoses.
 func (r *Reader) diagnose(ctx context.Context, request *Request) error {
-	known, err := r.facts(ctx, request.At)
+	known, err := r.known(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,18 +76,25 @@ func (rd *reading) diagnoses() []string {
 type window struct {
 	*facts
 	requests []*reading
+	alone    map[string][]hit // by diagnosis: what single requests show
+}
+
+// look makes the diagnoses that a request shows by itself, and keeps of it what
+// the others need.
+func (w *window) look(rd *reading) {
+	for _, rule := range requestRules {
+		if evidence, found := rule.match(rd); found {
+			w.alone[rule.id] = append(w.alone[rule.id], of(rd, evidence))
+		}
+	}
+	rd.forget()
+	w.requests = append(w.requests, rd)
 }
 
 func (w *window) findings() []Finding {
 	f := findings{byKey: map[findingKey]*Finding{}}
 	for _, rule := range requestRules {
-		var hits []hit
-		for _, rd := range w.requests {
-			if evidence, found := rule.match(rd); found {
-				hits = append(hits, of(rd, evidence))
-			}
-		}
-		f.add(rule.id, hits...)
+		f.add(rule.id, w.alone[rule.id]...)
 	}
 	for _, rule := range windowRules {
 		f.add(rule.id, rule.find(w)...)
@@ -273,7 +280,7 @@ const patience = 24 * time.Hour
 func neverConnected(w *window) []hit {
 	var hits []hit
 	w.each(func(c *connection, requests []*reading) {
-		if c.Active && c.LastUse == nil && len(requests) == 0 && w.now.Sub(c.Created) > patience {
+		if c.Active && len(c.tokens) > 0 && c.LastUse == nil && len(requests) == 0 && w.now.Sub(c.Created) > patience {
 			hits = append(hits, hit{connection: c, at: c.Created, evidence: fmt.Sprintf("the connection is of %s", c.Created.UTC().Format(time.DateOnly))})
 		}
 	})
