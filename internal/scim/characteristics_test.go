@@ -109,6 +109,8 @@ func TestPatchKeepsWhatMustNotChange(t *testing.T) {
 		`{"op":"remove","path":"complexAttr.immutableSub"}`,
 		`{"op":"remove","path":"complexAttr"}`,
 		`{"op":"replace","path":"multiComplex[value eq \"a\"].display","value":"two"}`,
+		`{"op":"replace","path":"multiComplex","value":[{"value":"a","display":"two"}]}`,
+		`{"op":"add","path":"multiComplex","value":[{"value":"a","display":"two"}]}`,
 		`{"op":"remove","path":"identifier"}`,
 		`{"op":"remove","path":"multiComplex.value"}`,
 	} {

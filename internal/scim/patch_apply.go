@@ -33,6 +33,9 @@ func (c *change) apply(op operation) error {
 	name := op.ref.Attr.Name
 	old := c.container(op.ref.Extension)[name]
 	now, err := c.changed(op, old)
+	if err == nil && op.kind == opReplace && !op.selective() && op.ref.Attr.Declared && op.ref.Attr.Multi {
+		now, err = op.ref.Attr.keepElements(old, now)
+	}
 	if err != nil {
 		return err
 	}
