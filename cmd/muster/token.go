@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,14 +31,25 @@ func (p *program) printMade(what, secret string, c registry.Credential) error {
 }
 
 func credentialRows(t *table, list []registry.Credential) {
-	t.row("ID", "KIND", "NAME", "CONNECTION", "BEGINS WITH", "STATE", "READ ONLY", "MADE BY", "LAST USED", "EXPIRES", "REPLACED BY")
+	t.row("ID", "KIND", "NAME", "CONNECTION", "BEGINS WITH", "STATE", "WRITES", "MADE BY", "LAST USED", "EXPIRES", "REPLACED BY")
 	for _, c := range list {
 		replaced := ""
 		if c.ReplacedBy != nil {
 			replaced = c.ReplacedBy.String()
 		}
-		t.row(c.ID, c.Kind, c.Name, c.Connection, c.Prefix+"…", lifeOf(c.ExpiresAt, c.RevokedAt, time.Now()), c.ReadOnly, c.CreatedBy, c.LastUsedAt, c.ExpiresAt, replaced)
+		t.row(c.ID, c.Kind, c.Name, c.Connection, c.Prefix+"…", lifeOf(c.ExpiresAt, c.RevokedAt, time.Now()), writes(c), c.CreatedBy, c.LastUsedAt, c.ExpiresAt, replaced)
 	}
+}
+
+// writes says what a credential may change.
+func writes(c registry.Credential) string {
+	switch {
+	case c.ReadOnly:
+		return "nothing"
+	case len(c.Writes) > 0:
+		return strings.Join(c.Writes, ", ")
+	}
+	return "all"
 }
 
 // soon is how long before the end of a token or secret somebody should be told.
@@ -87,6 +99,7 @@ provider can fetch its own tokens, muster client add is the better way.`,
 	c.Flags().StringVar(&connection, "connection", "", "name of the connection")
 	c.Flags().StringVar(&n.Name, "name", "", "what it is for, for people and the log")
 	c.Flags().BoolVar(&n.ReadOnly, "read-only", false, "it changes nothing")
+	c.Flags().StringSliceVar(&n.Writes, "writes", nil, "resource types that it may change, such as User; default all")
 	c.Flags().DurationVar(&lifetime, "expires-in", 0, "lifetime, such as 8760h; 0: it does not expire")
 	return required(c, "tenant", "connection", "name")
 }

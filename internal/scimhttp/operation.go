@@ -35,8 +35,23 @@ func (c *call) endpoint(path string) (endpoint, bool) {
 	return endpoint{}, false
 }
 
-// act is what a method does at an endpoint, or to one of its resources.
+// act is what a method does at an endpoint, or to one of its resources, for a
+// credential that may.
 func (e endpoint) act(method string) act {
+	do := e.changing(method)
+	if do == nil {
+		return e.read
+	}
+	return func(c *call, op operation) (outcome, error) {
+		if !c.dir.MayWrite(e.rt) {
+			return outcome{}, refuse(http.StatusForbidden, "this credential may not change a %s: a change needs another", e.rt.Name)
+		}
+		return do(c, op)
+	}
+}
+
+// changing is what a method changes; nil: nothing.
+func (e endpoint) changing(method string) act {
 	switch method {
 	case http.MethodPost:
 		return e.create
@@ -47,7 +62,7 @@ func (e endpoint) act(method string) act {
 	case http.MethodDelete:
 		return e.remove
 	}
-	return e.read
+	return nil
 }
 
 // An operation is what an act needs to know: what one request asks for.

@@ -28,6 +28,7 @@ import (
 // gets one by itself.
 func credentialRows(t *testing.T, c *conforming) {
 	c.Row(t, "F04 X11", func(trial *conformance.Trial) { rightsOfCredentials(t, c.world, trial) })
+	c.Row(t, "R24", func(trial *conformance.Trial) { rightsOfOperations(t, c.world, trial) })
 	c.Row(t, "F07", nothingForNobody)
 	c.Row(t, "F09", func(trial *conformance.Trial) { wrongAssertions(t, c.world, trial) })
 	c.Row(t, "F10", func(trial *conformance.Trial) { fetchedTokens(t, c.world, trial) })
@@ -44,6 +45,31 @@ const forbidden = `403
 const unauthorized = `401
 WWW-Authenticate: Bearer realm="SCIM"
 {"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"401","detail":"..."}`
+
+// rightsOfOperations has each operation of a bulk request judged by itself, as a request
+// of its own is.
+func rightsOfOperations(t *testing.T, w *world, trial *conformance.Trial) {
+	people, _, err := w.vendor.CreateToken(t.Context(), tenantOf(trial), "connection", registry.NewToken{Name: "people", Writes: []string{"User"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial.Name("people", people)
+	const group = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Guides"}`
+	trial.Expect(trial.Send("POST /Groups\n"+group), `201
+{"id":"{guides}","...":"..."}`)
+	trial.Expect(trial.Send("POST /Bulk\nAuthorization: Bearer {people}\n\n"+`{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[
+		{"method":"DELETE","path":"/Groups/{guides}"},
+		{"method":"POST","path":"/Users","bulkId":"1","data":{"schemas":["`+userSchema+`"],"userName":"bulk"}},
+		{"method":"PATCH","path":"/Groups/{guides}","data":{"schemas":["`+patchSchema+`"],"Operations":[{"op":"replace","path":"displayName","value":"x"}]}}]}`), `200
+{"schemas":"...","Operations":[
+	{"method":"DELETE","location":"...","status":"403","response":"..."},
+	{"method":"POST","bulkId":"1","location":"...","version":"...","status":"201"},
+	{"method":"PATCH","location":"...","status":"403","response":"..."}]}`)
+	trial.Expect(trial.Send("DELETE /Groups/{guides}\nAuthorization: Bearer {people}"), forbidden)
+	trial.Expect(trial.Send("POST /Groups\nAuthorization: Bearer {people}\n\n"+`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"More"}`), forbidden)
+	trial.Expect(trial.Send("GET /Groups/{guides}\nAuthorization: Bearer {people}"), `200
+{"displayName":"Guides","...":"..."}`)
+}
 
 // rightsOfCredentials asks everything with every kind of credential.
 func rightsOfCredentials(t *testing.T, w *world, trial *conformance.Trial) {

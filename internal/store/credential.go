@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store/registry"
 )
 
@@ -22,6 +24,7 @@ type credential struct {
 	holder                 uuid.UUID // whom the log names: the token itself, or the client that fetched it
 	slug, name             string
 	readOnly               bool
+	writes                 []string // names of resource types; none: all
 	held                   atomic.Bool
 }
 
@@ -81,17 +84,19 @@ func (s *Store) findCredential(ctx context.Context, slug string, key [sha256.Siz
 	b := &pgx.Batch{}
 	nameTenant(b, tenant.String(), everyConnection)
 	b.Queue(`
-		select k.id, k.id, k.connection_id, c.name || '/' || k.name, k.read_only
+		select k.id, k.id, k.connection_id, c.name || '/' || k.name, k.read_only, coalesce(k.writes, '{}')
 		from credentials k
 		join connections c on c.tenant_id = k.tenant_id and c.id = k.connection_id
 		where k.tenant_id = $1 and k.hash = $2 and k.kind = 'scim'
 		union all
-		select k.id, l.id, k.connection_id, c.name || '/' || l.name, l.read_only
+		select k.id, l.id, k.connection_id, c.name || '/' || l.name, l.read_only, '{}'
 		from client_tokens k
 		join clients l on l.tenant_id = k.tenant_id and l.id = k.client
 		join connections c on c.tenant_id = k.tenant_id and c.id = k.connection_id
 		where k.tenant_id = $1 and k.hash = $2`, tenant, key[:]).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&c.id, &c.holder, &c.connection, &c.name, &c.readOnly) })
+		QueryRow(func(row pgx.Row) error {
+			return row.Scan(&c.id, &c.holder, &c.connection, &c.name, &c.readOnly, &c.writes)
+		})
 	err = s.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrUnauthenticated
@@ -110,6 +115,11 @@ func (dir *Directory) holder() uuid.UUID {
 
 // ReadOnly reports whether the credential may change nothing.
 func (dir *Directory) ReadOnly() bool { return dir.token != nil && dir.token.readOnly }
+
+// MayWrite reports whether the credential may change resources of a type.
+func (dir *Directory) MayWrite(rt *scim.ResourceType) bool {
+	return dir.token == nil || !dir.token.readOnly && (len(dir.token.writes) == 0 || slices.Contains(dir.token.writes, rt.Name))
+}
 
 // Held reports whether the credential held when this process last looked. One
 // that was never looked at, was revoked or has expired has no claim on what its

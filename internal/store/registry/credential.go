@@ -29,6 +29,7 @@ type Credential struct {
 	Name       string     `json:"name"`
 	Prefix     string     `json:"prefix"` // its first characters, to recognise it
 	ReadOnly   bool       `json:"read_only"`
+	Writes     []string   `json:"writes,omitempty"` // names of the resource types that it may change; none: all
 	CreatedBy  string     `json:"created_by"`
 	CreatedAt  time.Time  `json:"created_at"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
@@ -42,6 +43,7 @@ type NewToken struct {
 	Name      string
 	ExpiresAt time.Time // zero: it does not expire
 	ReadOnly  bool      // it changes nothing
+	Writes    []string  // names of the resource types that it may change, "User"; none: all
 }
 
 // A Rotation says how a token gives way to its successor.
@@ -84,19 +86,42 @@ func (v *Vendor) addCredential(ctx context.Context, tx pgx.Tx, t Tenant, of Conn
 	if n.Name == "" {
 		return "", Credential{}, bad("a name is needed, so that the log can say who acted")
 	}
+	if err := checkWrites(ctx, tx, t, n); err != nil {
+		return "", Credential{}, err
+	}
 	plain, hash, shown := secret(prefix)
-	c := Credential{ID: newID(), Connection: of.Name, Kind: kind, Name: n.Name, Prefix: shown, ReadOnly: n.ReadOnly, CreatedBy: v.actor}
+	c := Credential{ID: newID(), Connection: of.Name, Kind: kind, Name: n.Name, Prefix: shown, ReadOnly: n.ReadOnly, Writes: n.Writes, CreatedBy: v.actor}
 	if !n.ExpiresAt.IsZero() {
 		c.ExpiresAt = &n.ExpiresAt
 	}
 	err := tx.QueryRow(ctx, `
-		insert into credentials (tenant_id, id, connection_id, kind, name, hash, prefix, expires_at, created_by, read_only)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning created_at`,
-		t.ID, c.ID, uuid.NullUUID{UUID: of.ID, Valid: of.ID != uuid.Nil}, kind, c.Name, hash, shown, c.ExpiresAt, v.actor, c.ReadOnly).Scan(&c.CreatedAt)
+		insert into credentials (tenant_id, id, connection_id, kind, name, hash, prefix, expires_at, created_by, read_only, writes)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11::text[], '{}')) returning created_at`,
+		t.ID, c.ID, uuid.NullUUID{UUID: of.ID, Valid: of.ID != uuid.Nil}, kind, c.Name, hash, shown, c.ExpiresAt, v.actor, c.ReadOnly, c.Writes).Scan(&c.CreatedAt)
 	if err != nil {
 		return "", Credential{}, err
 	}
 	return plain, c, v.record(ctx, tx, t.ID, c.ID, "credential.created", c)
+}
+
+// checkWrites refuses rights that say nothing: of types that the tenant has not.
+func checkWrites(ctx context.Context, tx pgx.Tx, t Tenant, n NewToken) error {
+	if n.ReadOnly && len(n.Writes) > 0 {
+		return bad("a token that only reads writes no type")
+	}
+	for _, name := range n.Writes {
+		known := name == "User" || name == "Group"
+		if !known {
+			err := tx.QueryRow(ctx, `select exists (select from resource_types where tenant_id = $1 and name = $2)`, t.ID, name).Scan(&known)
+			if err != nil {
+				return err
+			}
+		}
+		if !known {
+			return bad("%q is no resource type of the tenant: User, Group, or one that muster resource-type list shows", name)
+		}
+	}
+	return nil
 }
 
 // Tokens lists a tenant's credentials, the newest first: all of them, whoever
@@ -112,7 +137,7 @@ func (v *Vendor) Tokens(ctx context.Context, slug string) ([]Credential, error) 
 
 func credentials(ctx context.Context, tx pgx.Tx, tenant uuid.UUID, rest string, args ...any) ([]Credential, error) {
 	rows, err := tx.Query(ctx, `
-		select k.id, coalesce(c.name, ''), k.kind, k.name, k.prefix, k.read_only, k.created_by, k.created_at, k.expires_at, k.revoked_at,
+		select k.id, coalesce(c.name, ''), k.kind, k.name, k.prefix, k.read_only, coalesce(k.writes, '{}'), k.created_by, k.created_at, k.expires_at, k.revoked_at,
 			k.last_used_at, k.replaced_by
 		from credentials k
 		left join connections c on c.tenant_id = k.tenant_id and c.id = k.connection_id
@@ -158,7 +183,7 @@ func (r Rotation) successor(old Credential) NewToken {
 	if r.Lifetime == 0 && old.ExpiresAt != nil {
 		r.Lifetime = old.ExpiresAt.Sub(old.CreatedAt)
 	}
-	n := NewToken{Name: old.Name, ReadOnly: old.ReadOnly}
+	n := NewToken{Name: old.Name, ReadOnly: old.ReadOnly, Writes: old.Writes}
 	if r.Lifetime != 0 {
 		n.ExpiresAt = time.Now().Add(r.Lifetime)
 	}
