@@ -159,7 +159,7 @@ func (j *job) succeed(i int, done outcome) {
 		j.ids[op.BulkID] = done.resource.id
 		r.Location = done.resource.location(j.call.base())
 	}
-	j.part(i).keep(&scim.Error{Status: done.status})
+	j.part(i).keep(&scim.Error{Status: done.status}, nil)
 }
 
 // fail records an operation that was not done, and why.
@@ -169,7 +169,8 @@ func (j *job) fail(i int, err error) {
 		j.call.door.log.ErrorContext(j.call.context(), "bulk operation failed", "request", j.call.door.requestID(j.call.request), "operation", i, "error", err)
 	}
 	j.call.door.refused(answer.reason())
-	j.part(i).keep(answer.fault)
+	op := j.request.Operations[i]
+	j.part(i).keep(answer.fault, append([]byte(op.Path+"\n"), op.Data...))
 	body, bad := answer.fault.MarshalJSON()
 	if bad != nil {
 		panic(bad) // strings and numbers

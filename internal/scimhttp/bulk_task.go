@@ -131,8 +131,8 @@ func (j *job) part(i int) *call {
 func (j *job) open(i int, s step, method, path string) *call {
 	part := *j.call
 	part.dir = j.call.dir.Part(store.Request{
-		ID: j.id(i, s), Method: method, Path: strings.TrimPrefix(j.call.base(), j.call.door.origin) + path,
-		Agent: j.call.request.UserAgent(), Began: j.call.door.now(),
+		ID: j.id(i, s), Method: method, Path: strings.TrimPrefix(j.call.base(), j.call.door.origin) + (&redactor{secrets: neverReturned(j.call.dir.ResourceTypes())}).filter(path),
+		Agent: hideTokens(j.call.request.UserAgent()), Began: j.call.door.now(),
 	})
 	return &part
 }

@@ -29,7 +29,8 @@ func (w *witness) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // client's name for itself.
 func (d *Door) came(r *http.Request) store.Request {
 	return store.Request{
-		ID: d.requestID(r), Method: r.Method, Path: r.URL.Path, Query: redactQuery(r.URL.RawQuery, nil), Agent: r.UserAgent(), Began: d.now(),
+		ID: d.requestID(r), Method: r.Method, Path: (&redactor{}).filter(r.URL.Path), Query: redactQuery(r.URL.RawQuery, nil),
+		Agent: hideTokens(r.UserAgent()), Began: d.now(),
 	}
 }
 
@@ -53,19 +54,40 @@ func (c *call) record(answered *witness) {
 	switch {
 	case c.dir == nil:
 	case c.fault != nil:
-		c.keep(c.fault)
+		c.keep(c.fault, c.text())
 	default:
-		c.keep(&scim.Error{Status: answered.status})
+		c.keep(&scim.Error{Status: answered.status}, nil)
 	}
 }
 
-// keep keeps the status of an answer, and why it is a refusal.
-func (c *call) keep(answer *scim.Error) {
-	detail := answer.Detail
-	if r := (redactor{}); strings.ContainsAny(detail, `"'`) && r.mentions(detail) {
-		detail = redacted // it may repeat what the client compared with
+// keep keeps the status of an answer to what was sent, and why it is a refusal.
+func (c *call) keep(answer *scim.Error, sent []byte) {
+	c.dir.Answered(answer.Status, answer.Type, redactDetail(answer, sent, c.dir.ResourceTypes()))
+}
+
+// redactDetail is why a request was refused that consists of sent and its query. What
+// it quotes may be what the client compared with, or gave as a value: it is hidden
+// where it names a secret, and where it says of a text in which one is named that it
+// cannot be read.
+func redactDetail(answer *scim.Error, sent []byte, types []*scim.ResourceType) string {
+	r := redactor{secrets: neverReturned(types)}
+	if !strings.ContainsAny(answer.Detail, "\"'`") {
+		return answer.Detail
 	}
-	c.dir.Answered(answer.Status, answer.Type, detail)
+	unread := answer.Type == "invalidFilter" || answer.Type == "invalidPath" || strings.Contains(answer.Detail, "`")
+	if r.mentions(answer.Detail) || unread && r.mentions(string(sent)) {
+		return redacted
+	}
+	return answer.Detail
+}
+
+// text is what the client sent that messages may quote: the query, and the body.
+func (c *call) text() []byte {
+	text := []byte(unescaped(c.request.URL.RawQuery) + "\n")
+	if c.sent != nil {
+		text = append(text, *c.sent...)
+	}
+	return text
 }
 
 // stray keeps a request that came to an address at which no tenant's endpoints are.
@@ -92,14 +114,24 @@ func redactQuery(raw string, types []*scim.ResourceType) string {
 			break
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		name = unescaped(name)
+		name = legible(name)
 		if !known[strings.ToLower(name)] {
 			kept = append(kept, hideTokens(name))
 			continue
 		}
-		kept = append(kept, name+"="+r.filter(unescaped(value)))
+		kept = append(kept, name+"="+r.filter(legible(value)))
 	}
 	return strings.Join(kept, "&")
+}
+
+// legible is a part of a query, decoded. Of one that cannot be nobody could tell
+// what stands in it.
+func legible(text string) string {
+	decoded, err := url.QueryUnescape(text)
+	if err != nil {
+		return redacted
+	}
+	return decoded
 }
 
 func unescaped(text string) string {

@@ -256,9 +256,8 @@ func (r *redactor) appendObject(dst []byte, o keptObject) []byte {
 	hidden := o.cut
 	for _, m := range o.members {
 		says := []string{"path", "type", "name", "key", "attribute"}
-		text, ok := m.value.(keptText)
-		if ok && slices.Contains(says, strings.ToLower(m.name)) {
-			hidden = hidden || r.mentions(string(text))
+		if slices.Contains(says, strings.ToLower(m.name)) {
+			hidden = hidden || r.mentions(texts(m.value))
 		}
 	}
 	dst = append(dst, '{')
@@ -266,7 +265,7 @@ func (r *redactor) appendObject(dst []byte, o keptObject) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, hideTokens(m.name)), ':')
+		dst = append(appendString(dst, r.filter(m.name)), ':')
 		text, isText := m.value.(keptText)
 		switch {
 		case r.mentions(m.name), hidden && strings.EqualFold(m.name, "value"):
@@ -286,27 +285,48 @@ func (r *redactor) appendObject(dst []byte, o keptObject) []byte {
 	return append(dst, '}')
 }
 
+// texts are the strings of a value that is one, or an array of them.
+func texts(v any) string {
+	var all []byte
+	switch v := v.(type) {
+	case keptText:
+		return string(v)
+	case keptArray:
+		for _, element := range v.elements {
+			all = append(append(all, texts(element)...), '\n')
+		}
+	}
+	return string(all)
+}
+
 // mentions reports whether a name, or a text with names in it, may be of a secret.
 func (r *redactor) mentions(text string) bool {
 	return secretWords.in(text) || r.secrets != nil && r.secrets.in(text)
 }
 
-// text is a string without secrets: JSON within it that mentions one is hidden whole.
+// text is a string without secrets: JSON within it that mentions one, or that is
+// written with escapes and may, is hidden whole.
 func (r *redactor) text(s string) string {
 	trimmed := strings.TrimSpace(s)
-	if (strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[")) && r.mentions(s) {
+	if (strings.HasPrefix(trimmed, "{") || strings.HasPrefix(trimmed, "[")) && (strings.Contains(s, `\u`) || r.mentions(s)) {
 		return redacted
 	}
 	return hideTokens(s)
 }
 
-// filter is a filter, or a path, without secrets: one that names a secret and
-// compares it is hidden whole.
+// filter is a filter, a path or an address without secrets: one that names a secret
+// and is more than names is hidden whole.
 func (r *redactor) filter(s string) string {
-	if strings.ContainsAny(s, "\"' ") && r.mentions(s) {
+	if strings.ContainsFunc(s, isNotName) && r.mentions(s) {
 		return redacted
 	}
 	return hideTokens(s)
+}
+
+// isNotName reports whether c is in none of the names of attributes and endpoints,
+// and does not part them.
+func isNotName(c rune) bool {
+	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9') && !strings.ContainsRune("_-$.:,/…", c)
 }
 
 // hideTokens hides a text that holds a secret of Muster's own, or a bearer token.

@@ -28,6 +28,11 @@ func TestABodyIsKeptWithoutSecrets(t *testing.T) {
 		{"no path", `{"Operations":[{"op":"replace","value":{"password":"Canary-1"}}]}`, `{"Operations":[{"op":"replace","value":{"password":"(redacted)"}}]}`},
 		{"an element that says what it is", `{"ims":[{"type":"bearerToken","value":"Canary-1"}]}`, `{"ims":[{"type":"bearerToken","value":"(redacted)"}]}`},
 		{"JSON within a string", `{"roles":[{"value":"{\"password\":\"Canary-1\"}"}]}`, `{"roles":[{"value":"(redacted)"}]}`},
+		{"JSON within a string, its names with escapes", `{"roles":[{"value":"{\"pass\\u0077ord\":\"Canary-1\"}"}]}`, `{"roles":[{"value":"(redacted)"}]}`},
+		{"the filter of a search", `{"filter":"password eq \"Canary-1\"","count":1}`, `{"filter":"(redacted)","count":1}`},
+		{"a path with a filter, without quotes or spaces", `{"Operations":[{"op":"remove","path":"x[token\teq\tCanary-1]"}]}`, `{"Operations":[{"op":"remove","path":"(redacted)"}]}`},
+		{"a name with a filter on it", `{"Operations":[{"op":"add","value":{"x[token eq \"Canary-1\"].y":"z"}}]}`, `{"Operations":[{"op":"add","value":{"(redacted)":"(redacted)"}}]}`},
+		{"a path that is an array", `{"Operations":[{"op":"add","path":["password"],"value":"Canary-1"}]}`, `{"Operations":[{"op":"add","path":["password"],"value":"(redacted)"}]}`},
 		{"a token of ours where a name should be", `{"displayName":"muster_scim_Canary-1"}`, `{"displayName":"(redacted)"}`},
 		{"a header in a value", `{"title":"Bearer Canary-1"}`, `{"title":"(redacted)"}`},
 		{"text that is no JSON", `password=Canary-1`, `"…"`},
@@ -91,10 +96,40 @@ func TestAQueryIsKeptWithoutSecrets(t *testing.T) {
 		"muster_scim_Canary":                          "(redacted)",
 		"aadOptscim062020/Users":                      "aadOptscim062020/Users",
 		strings.Repeat("a&", 100):                     strings.Repeat("a&", 32) + "…",
-		"filter=%zz":                                  "filter=%zz",
+		"filter=%zz":                                  "filter=(redacted)",
+		"filter=password+eq+%22Canary%22%":            "filter=(redacted)",
+		"filter=password%09eq%09Canary":               "filter=(redacted)",
+		"attributes=userName,password":                "attributes=userName,password",
+		"muster%5Fscim%5FCanary%":                     "(redacted)",
 	} {
 		if got := redactQuery(query, nil); got != want {
 			t.Errorf("%.60s: got %q, want %q", query, got, want)
+		}
+	}
+}
+
+// Why a request was refused is kept without what it quotes of a secret.
+func TestADetailIsKeptWithoutSecrets(t *testing.T) {
+	schema, err := scim.ParseSchema([]byte(`{"id":"urn:example:Lock","attributes":[{"name":"pin","mutability":"writeOnly","returned":"never"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, _ := scim.StockType("User")
+	types, err := scim.TenantTypes([]scim.Declaration{schema}, []scim.TypeDeclaration{user.Extended("urn:example:Lock")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const plain = `userName: "x y" is no name`
+	for _, test := range []struct{ kind, detail, sent, want string }{
+		{"invalidFilter", `filter, character 13: found "'Canary'"`, "filter=password eq 'Canary'", redacted},
+		{"invalidFilter", `the operator "Canary" is not supported`, "filter=urn:example:Lock:pin Canary", redacted},
+		{"invalidFilter", `the operator "like" is not supported`, "filter=userName like x", `the operator "like" is not supported`},
+		{"invalidSyntax", "invalid surrogate pair `\\ud800Canary` in string within \"/Operations/0/value\"", `{"path":"password","value":"\ud800Canary"}`, redacted},
+		{"invalidValue", `"Canary" is no value of pin`, "", redacted},
+		{"invalidValue", plain, `{"password":"Canary"}`, plain},
+	} {
+		if got := redactDetail(&scim.Error{Status: 400, Type: test.kind, Detail: test.detail}, []byte(test.sent), types); got != test.want {
+			t.Errorf("%s of %s: got %s, want %s", test.detail, test.sent, got, test.want)
 		}
 	}
 }
