@@ -64,9 +64,21 @@ func profile(name string) string {
 }
 
 // serverChecks show rows that take more than a provisioning client: other tenants, time,
-// the database. Each function plays those of one subject.
-var serverChecks = []func(*testing.T, *conforming){
-	vectorRows, groupRows, secretRows, clientRows, entraRows, tlsRows, faultRows, credentialRows, queryRows,
+// the database. Each plays those of one subject.
+var serverChecks = []struct {
+	subject string
+	show    func(*testing.T, *conforming)
+}{
+	{"vectors", vectorRows},
+	{"groups", groupRows},
+	{"secrets", secretRows},
+	{"clients", clientRows},
+	{"entra", entraRows},
+	{"tls", tlsRows},
+	{"faults", faultRows},
+	{"credentials", credentialRows},
+	{"queries", queryRows},
+	{"schemas", schemaRows},
 }
 
 func (c *conforming) checks(t *testing.T) {
@@ -75,8 +87,8 @@ func (c *conforming) checks(t *testing.T) {
 			c.try(t, check.Rows, "lenient", check.Needs, check.Run)
 		})
 	}
-	for _, checks := range serverChecks {
-		checks(t, c)
+	for _, check := range serverChecks {
+		t.Run(check.subject, func(t *testing.T) { check.show(t, c) })
 	}
 }
 
