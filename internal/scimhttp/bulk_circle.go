@@ -67,6 +67,7 @@ func (c circle) complete() (failed int, err error) {
 		}
 		made := c.made[i]
 		t.method, t.id = http.MethodPut, made.resource.id
+		t.ifMatch = made.resource.etag() // what others did to it since is not overwritten
 		done, err := do(c.open(i, again, t.method, made.resource.location("")), t)
 		if err != nil {
 			return i, err
