@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,10 +12,10 @@ import (
 
 // coverage holds the rows that were shown against the lists: every row is shown, or
 // DIVERGENCES.md says which row, quirk or section of the design is followed in its
-// place, or it is still pending; and no row is two of these.
+// place; and none is both.
 func (c *conforming) coverage(t *testing.T) {
 	checklist, quirks := conformance.Checklist(), conformance.Quirks()
-	pending, rows := pendingRows(t), map[string]bool{}
+	rows := map[string]bool{}
 	for _, row := range slices.Concat(checklist, quirks) {
 		rows[row.ID] = true
 	}
@@ -27,21 +26,10 @@ func (c *conforming) coverage(t *testing.T) {
 		if !rows[row] {
 			t.Errorf("%s is shown, and no row of a list", row)
 		}
-		if slices.Contains(pending, row) {
-			t.Errorf("%s is shown: take it out of conformance/pending", row)
-		}
 	}
 	for row := range rows {
-		if !c.covered.Shown(row) && !conformance.Diverges(row) && !slices.Contains(pending, row) {
+		if !c.covered.Shown(row) && !conformance.Diverges(row) {
 			t.Errorf("%s is not shown", row)
-		}
-	}
-	for _, row := range pending {
-		if !rows[row] {
-			t.Errorf("conformance/pending names %s, which is no row", row)
-		}
-		if conformance.Diverges(row) {
-			t.Errorf("conformance/pending names %s, which DIVERGENCES.md names too", row)
 		}
 	}
 	printCoverage(t, c.covered.Summary("checklist", checklist)+" (section Z is not offered)\n"+
@@ -67,24 +55,6 @@ func (c *conforming) divergence(t *testing.T, d conformance.Divergence, rows map
 	if !stands {
 		t.Errorf("DIVERGENCES.md: %s contradicts no row, quirk or section of the design: %q", d.Row, d.Because)
 	}
-}
-
-// pendingRows are the rows that no transcript shows yet.
-func pendingRows(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob("../../conformance/pending/*.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []string
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows = append(rows, strings.Fields(string(text))...)
-	}
-	return rows
 }
 
 // printCoverage writes the summary where `make test` prints it from: go test shows what
