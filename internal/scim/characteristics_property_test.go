@@ -58,7 +58,7 @@ func TestNothingChangesWhatMustNotChange(t *testing.T) {
 		body := func() []byte { return []byte(`{"schemas":["` + rt.Core.ID + `"],` + drawFields(t) + `}`) }
 		doc, err := Decode(rt, body(), profile)
 		if err != nil {
-			t.Skip("refused")
+			return // refused: there is nothing to change
 		}
 		r := doc.Resource
 		r["readOnlyAttr"] = "ours"
