@@ -22,6 +22,10 @@ const (
 
 	// MaxCount is how many resources a page holds at most.
 	MaxCount = 1000
+
+	// MaxPageMembers is from how many members on a page of groups ends: one group
+	// is shown whole, however large.
+	MaxPageMembers = 200_000
 )
 
 // A Query asks for one page of a list (RFC 7644 §3.4.2, RFC 9865 §2).
@@ -202,13 +206,26 @@ func (l *listing) queuePage(b *pgx.Batch, page *Page) {
 	statement := `select found.*, page.part, page.text, page.total from (` + l.page.Rows + `) page
 		cross join lateral (` + l.columns() + `) found order by ` + l.page.Order
 	args := append(append([]any{l.dir.tenant, l.dir.narrowed()}, l.page.Args...), l.limit, l.offset)
-	b.Queue(statement, args...).Query(func(rows pgx.Rows) (err error) {
-		page.Items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Found, err error) {
-			return f, l.scan(row, &f, &page.Total)
-		})
-		return err
+	b.Queue(statement, args...).Query(func(rows pgx.Rows) error {
+		members := 0
+		for rows.Next() {
+			if members > MaxPageMembers {
+				return errPageMembers
+			}
+			var f Found
+			if err := l.scan(rows, &f, &page.Total); err != nil {
+				return err
+			}
+			members += len(f.Members)
+			page.Items = append(page.Items, f)
+		}
+		return rows.Err()
 	})
 }
+
+// errPageMembers: what a page would show does not fit into memory. Its groups are
+// not left out, because a client would take that for the end of the list.
+var errPageMembers = scim.TooMany("the groups of this page have more than %d members: ask for fewer at a time (count), or for none of their members (excludedAttributes=members)", MaxPageMembers)
 
 // columns selects what is shown of the row that page names. A look-up by key for
 // each is right whatever the planner expects the page to hold.
