@@ -72,7 +72,7 @@ func checkAccessToken(t *testing.T, h *house, token *oauth2.Token, user store.Us
 	}
 	want := map[string]any{
 		"iss": h.url, "sub": user.ID.String(), "aud": clientID, "client_id": clientID, "tenant": "ringling",
-		"scope": "openid", "roles": []any{"timesheet.viewer"}, "role_epoch": 1.0,
+		"scope": "openid", "roles": []any{"timesheet.viewer"}, "role_epoch": 1.0, "client_epoch": 1.0,
 	}
 	random := cmpopts.IgnoreMapEntries(func(name string, _ any) bool {
 		return slices.Contains([]string{"iat", "exp", "jti", "sid", "auth_time"}, name)

@@ -13,6 +13,7 @@ import (
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
 	past "github.com/muster-id/muster/internal/store/history"
+	"github.com/muster-id/muster/internal/store/registry"
 )
 
 // A crossing is one method of a Directory called by mine about what is theirs:
@@ -352,6 +353,22 @@ var crossings = map[string]crossing{
 	"ReadOnly": func(t *testing.T, mine, theirs *stand) {
 		if mine.scim().ReadOnly() || mine.admin().ReadOnly() {
 			t.Error("a credential that may write only reads")
+		}
+	},
+	"MayWrite": func(t *testing.T, mine, theirs *stand) {
+		token, _, err := theirs.vendor.CreateToken(t.Context(), theirs.slug, theirs.name, registry.NewToken{Name: "people", Writes: []string{"User"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, err := theirs.store.SCIM(t.Context(), theirs.slug, token, store.Request{ID: uuid.New()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !dir.MayWrite(scim.UserType()) || dir.MayWrite(scim.GroupType()) {
+			t.Error("a token that may change users may not, or may change groups")
+		}
+		if !mine.scim().MayWrite(scim.GroupType()) {
+			t.Error("another's token took a right away")
 		}
 	},
 	"Rate": func(t *testing.T, mine, theirs *stand) {
