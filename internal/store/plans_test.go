@@ -375,8 +375,8 @@ func checkIndexed(t *testing.T, what, sql, plan string) {
 			t.Errorf("%s: everything of the tenant, connection or group is read by %s:\n%s\n%s", what, scan[1], sql, plan)
 		}
 	}
-	if strings.HasPrefix(what, "page of resources") && strings.Contains(sql, "from resources") && !strings.Contains(plan, "resources_type") {
-		t.Errorf("%s: not in the order of an index:\n%s", what, plan)
+	if strings.HasPrefix(what, "page of resources") && strings.Contains(sql, "from resources") && !strings.Contains(plan, "resources_made") {
+		t.Errorf("%s: not by the index of its order:\n%s", what, plan)
 	}
 	for _, scan := range scanned.FindAllStringSubmatch(plan, -1) {
 		if big.MatchString(scan[1]) {
