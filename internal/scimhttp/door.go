@@ -172,10 +172,6 @@ func (m methods) dispatch(c *call) error {
 	return refuse(http.StatusMethodNotAllowed, "%s is not allowed here; allowed: %s", method, strings.Join(allowed, ", "))
 }
 
-func notImplemented(c *call) error {
-	return refuse(http.StatusNotImplemented, "this service provider does not support %s; see /ServiceProviderConfig", c.path())
-}
-
 // tidySlashes routes "//Users/" as "/Users" (Q2). It touches nothing else: a
 // dot segment or an encoded slash stays what it is and matches no route.
 func tidySlashes(next http.Handler) http.Handler {

@@ -60,7 +60,7 @@ func (dir *Directory) Group(ctx context.Context, id string, withMembers bool) (G
 		dir.tenant, key, dir.narrowed()).QueryRow(g.scan)
 	if withMembers {
 		g.Members = []Member{}
-		dir.queueMembers(b, `select $2::uuid`, []any{key}, func(_ uuid.UUID, m Member) { g.Members = append(g.Members, m) })
+		dir.queueMembers(b, key, func(m Member) { g.Members = append(g.Members, m) })
 	}
 	err = dir.read(ctx, b)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -69,23 +69,20 @@ func (dir *Directory) Group(ctx context.Context, id string, withMembers bool) (G
 	return g, err
 }
 
-// queueMembers reads the living members of the groups that a statement selects,
-// whose parameters begin at $2, in the order of their ids.
-func (dir *Directory) queueMembers(b *pgx.Batch, groups string, args []any, add func(group uuid.UUID, m Member)) {
+// queueMembers reads the living members of a group, in the order of their ids.
+func (dir *Directory) queueMembers(b *pgx.Batch, group uuid.UUID, add func(m Member)) {
 	b.Queue(`
-		with wanted as materialized (`+groups+`)
-		select m.group_id, u.id, 'User', coalesce(u.resource->>'displayName', u.resource->>'userName', '')
+		select u.id, 'User', coalesce(u.resource->>'displayName', u.resource->>'userName', '')
 		from memberships m join users u on u.tenant_id = m.tenant_id and u.id = m.member_user and u.deleted_at is null
-		where m.tenant_id = $1 and m.group_id = any(array(select * from wanted))
+		where m.tenant_id = $1 and m.group_id = $2
 		union all
-		select m.group_id, g.id, 'Group', g.display_name
+		select g.id, 'Group', g.display_name
 		from memberships m join groups g on g.tenant_id = m.tenant_id and g.id = m.member_group and g.deleted_at is null
-		where m.tenant_id = $1 and m.group_id = any(array(select * from wanted))
-		order by 1, 2`, append([]any{dir.tenant}, args...)...).Query(func(rows pgx.Rows) error {
-		var group uuid.UUID
+		where m.tenant_id = $1 and m.group_id = $2
+		order by 1`, dir.tenant, group).Query(func(rows pgx.Rows) error {
 		var m Member
-		_, err := pgx.ForEachRow(rows, []any{&group, &m.ID, &m.Type, &m.Display}, func() error {
-			add(group, m)
+		_, err := pgx.ForEachRow(rows, []any{&m.ID, &m.Type, &m.Display}, func() error {
+			add(m)
 			return nil
 		})
 		return err

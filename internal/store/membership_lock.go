@@ -272,16 +272,6 @@ func (c *groupChange) collectPeople(rows pgx.Rows) error {
 	return rows.Err()
 }
 
-func (c *groupChange) collectGroups(rows pgx.Rows) error {
-	var user uuid.UUID
-	var g rolemap.Group
-	_, err := pgx.ForEachRow(rows, []any{&user, &g.ID, &g.ExternalID, &g.DisplayName, &g.Connection}, func() error {
-		c.addGroup(user, g, false)
-		return nil
-	})
-	return err
-}
-
 func (c *groupChange) addGroup(user uuid.UUID, g rolemap.Group, _ bool) {
 	if p := c.people[user]; p != nil {
 		p.groups = append(p.groups, g)

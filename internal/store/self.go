@@ -55,25 +55,25 @@ func (s *Store) Self(ctx context.Context, tenant string, t PersonToken) (*Self, 
 }
 
 // Tenant is the slug of the person's tenant.
-func (self *Self) Tenant() string { return self.slug }
+func (me *Self) Tenant() string { return me.slug }
 
 // UserType is the resource type of the person.
-func (self *Self) UserType() *scim.ResourceType { return self.set.userType() }
+func (me *Self) UserType() *scim.ResourceType { return me.set.userType() }
 
 // User reads the person, if the token's application would let them in now: the
 // session and everything that it stands on is as it was when the token was made, and
 // the person is active, not locked, and has a role there if one is needed. All of
 // it is read in one transaction with the person. Else ErrUnauthenticated.
-func (self *Self) User(ctx context.Context, withGroups bool) (User, error) {
+func (me *Self) User(ctx context.Context, withGroups bool) (User, error) {
 	var found redeemed
 	var u User
 	var groups []string
 	var nested bool
 	b := &pgx.Batch{}
-	nameTenant(b, self.tenant.String(), everyConnection)
-	found.queueSession(b, self)
+	nameTenant(b, me.tenant.String(), everyConnection)
+	found.queueSession(b, me)
 	b.Queue(`select `+userColumns+`, `+groupsColumns(withGroups)+` from users u
-		where u.tenant_id = $1 and u.id = $2 and u.deleted_at is null`, self.tenant, self.user).Query(func(rows pgx.Rows) error {
+		where u.tenant_id = $1 and u.id = $2 and u.deleted_at is null`, me.tenant, me.user).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			if err := u.scan(rows, &groups, &nested); err != nil {
 				return err
@@ -81,38 +81,38 @@ func (self *Self) User(ctx context.Context, withGroups bool) (User, error) {
 		}
 		return rows.Err()
 	})
-	if err := self.store.read(ctx, b); err != nil {
+	if err := me.store.read(ctx, b); err != nil {
 		return User{}, err
 	}
-	if err := self.holds(ctx, &found); err != nil {
+	if err := me.holds(ctx, &found); err != nil {
 		return User{}, err
 	}
-	if found.derivation > self.set.derivation {
-		self.store.settings.forget(self.tenant) // the next request is read by what holds now
+	if found.derivation > me.set.derivation {
+		me.store.settings.forget(me.tenant) // the next request is read by what holds now
 	}
 	u.Groups = groupRefs(groups)
 	if !nested {
 		return u, nil
 	}
-	dir := &Directory{store: self.store, tenant: self.tenant, slug: self.slug, connection: found.connection, settings: self.set}
+	dir := &Directory{store: me.store, tenant: me.tenant, slug: me.slug, connection: found.connection, settings: me.set}
 	return u, dir.reachUp(ctx, map[uuid.UUID]*[]GroupRef{u.ID: &u.Groups})
 }
 
 // Enter says whether the person may enter now. A door asks before it refuses a
 // request that no other call has preceded.
-func (self *Self) Enter(ctx context.Context) error {
-	_, err := self.User(ctx, false)
+func (me *Self) Enter(ctx context.Context) error {
+	_, err := me.User(ctx, false)
 	return err
 }
 
 // holds says whether the person may enter now, by what the token says and what was
 // found.
-func (self *Self) holds(ctx context.Context, found *redeemed) error {
-	s := self.store
-	if found.user == uuid.Nil || !self.token.Expires.After(found.now) || found.roleEpoch != self.token.RoleEpoch || !found.holds() {
+func (me *Self) holds(ctx context.Context, found *redeemed) error {
+	s := me.store
+	if found.user == uuid.Nil || !me.token.Expires.After(found.now) || found.roleEpoch != me.token.RoleEpoch || !found.holds() {
 		return ErrUnauthenticated
 	}
-	err := s.refresh(ctx, self.tenant, &found.admission, true, func(b *pgx.Batch) error { return s.read(ctx, b) })
+	err := s.refresh(ctx, me.tenant, &found.admission, true, func(b *pgx.Batch) error { return s.read(ctx, b) })
 	if err != nil {
 		return err
 	}
