@@ -84,12 +84,13 @@ func (op *provider) redeem(client Client, form url.Values) (grant, error) {
 	delete(op.codes, form.Get("code"))
 	op.mu.Unlock()
 	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
+	challenge := base64.RawURLEncoding.EncodeToString(sum[:])
 	switch {
 	case !ok || op.idp.options.Now().After(g.expires):
 		return grant{}, errors.New("the code is unknown, used or expired")
 	case g.client != client.ID || g.redirectURI != form.Get("redirect_uri"):
 		return grant{}, errors.New("the code was issued to another application or redirect_uri")
-	case base64.RawURLEncoding.EncodeToString(sum[:]) != g.challenge:
+	case subtle.ConstantTimeCompare([]byte(challenge), []byte(g.challenge)) != 1:
 		return grant{}, errors.New("code_verifier does not match code_challenge")
 	}
 	return g, nil
