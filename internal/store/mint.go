@@ -356,14 +356,14 @@ func (s *Store) lockCode(tx *transaction, tenant uuid.UUID, r CodeRedemption) (*
 	err := tx.open(func(b *pgx.Batch) {
 		nameTenant(b, tenant.String(), everyConnection)
 		b.Queue(codeGate, tenant.String(), r.ClientID, tenant, code)
-		b.Queue(`select exists (select from applications where client_id = $1 and (secret_hash = $2 or secret_hash is null and $3 = ''))`,
-			r.ClientID, hash(r.Secret), r.Secret).QueryRow(func(row pgx.Row) error { return row.Scan(&f.authentic) })
+		b.Queue(`select exists (select from applications where client_id = $1 and (secret_hash = $2 or secret_hash is null and $3))`,
+			r.ClientID, hash(r.Secret), r.Secret == "").QueryRow(func(row pgx.Row) error { return row.Scan(&f.authentic) })
 		b.Queue(`
 			update codes k set consumed_at = now() from applications a
 			where k.tenant_id = $1 and k.hash = $2 and k.consumed_at is null and k.expires_at > now()
 			and k.redirect_uri = $3 and k.challenge = $4 and a.id = k.application_id
-			and a.client_id = $5 and (a.secret_hash = $6 or a.secret_hash is null and $7 = '')`,
-			tenant, code, r.RedirectURI, base64.RawURLEncoding.EncodeToString(challenge[:]), r.ClientID, hash(r.Secret), r.Secret).
+			and a.client_id = $5 and (a.secret_hash = $6 or a.secret_hash is null and $7)`,
+			tenant, code, r.RedirectURI, base64.RawURLEncoding.EncodeToString(challenge[:]), r.ClientID, hash(r.Secret), r.Secret == "").
 			Exec(affected(&f.consumed))
 		b.Queue(`select u.id from users u
 			where u.tenant_id = $1 and u.id = (select user_id from codes where tenant_id = $1 and hash = $2) for share`, tenant, code)
