@@ -146,14 +146,15 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-// Close writes what the provisioning log still has in memory, and releases the
-// connections.
+// Close writes what the provisioning log still has in memory and when credentials
+// were last used, and releases the connections.
 func (s *Store) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	if err := s.FlushRequests(ctx); err != nil {
 		s.complain(ctx, "write the provisioning log", err)
 	}
+	s.flushUsage(ctx)
 	s.pool.Close()
 }
 
