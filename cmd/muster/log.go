@@ -252,6 +252,9 @@ func writeRequest(w io.Writer, r history.Request) error {
 		d := history.Lookup(id)
 		field(w, "diagnosis", id+": "+d.Title+". "+d.Text)
 	}
+	for _, evidence := range r.Evidence {
+		field(w, "evidence", evidence)
+	}
 	return nil
 }
 

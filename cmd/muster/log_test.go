@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 
@@ -95,4 +96,19 @@ func (b both) Write(line []byte) (int, error) {
 		return 0, err
 	}
 	return b.second.Write(line)
+}
+
+// A request is shown with what is wrong about it, and what that is seen from.
+func TestARequestIsShownWithItsDiagnosis(t *testing.T) {
+	var out strings.Builder
+	r := history.Request{Method: "POST", Path: "/t/ringling/scim/v2/Users", Status: 201,
+		Diagnoses: []string{"name-mixes-scripts"}, Evidence: []string{"Cyrillic U+0430"}}
+	if err := writeRequest(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"name-mixes-scripts: a name can pass for another", "Cyrillic U+0430"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not shown:\n%s", want, out.String())
+		}
+	}
 }

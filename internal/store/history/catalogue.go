@@ -138,6 +138,15 @@ var mappingDiagnoses = []Diagnosis{
 			"":     "Remove password from the mapping.",
 		},
 	},
+	{
+		ID:    "name-mixes-scripts",
+		Title: "a name can pass for another",
+		Text: "A word of it has letters of scripts that look alike, such as a Cyrillic а in a Latin admin. It was taken as it came, and is " +
+			"another name than the one that it looks like: whoever approves by eye may take one for the other.",
+		fixes: map[string]string{
+			"": "Look the name up in the directory by the code points. A slip of the keyboard is mended there; if somebody meant it to pass for another, lock them here (muster user lock) and find out who made it.",
+		},
+	},
 }
 
 // dialectDiagnoses are of how a client speaks.

@@ -56,7 +56,7 @@ func (r *Reader) explain(ctx context.Context, known *facts, e Event) (Explanatio
 			return true
 		}
 		if of := known.connections[request.connection]; of != nil {
-			request.Diagnoses = read(request, of).diagnoses()
+			read(request, of).diagnose()
 		}
 		if e.fits(request.Method) {
 			x.Requests = append(x.Requests, *request)

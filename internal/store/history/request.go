@@ -32,6 +32,7 @@ type Request struct {
 	Subject    *uuid.UUID `json:"subject,omitempty"` // the user or group concerned
 	Changes    []Change   `json:"changes,omitempty"` // only where they were asked for
 	Diagnoses  []string   `json:"diagnoses,omitempty"`
+	Evidence   []string   `json:"evidence,omitempty"` // of the diagnoses, in their order
 
 	connection uuid.UUID
 	notHeld    string // why the credential did not hold: revoked | expired | disabled | suspended

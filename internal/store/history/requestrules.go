@@ -20,6 +20,7 @@ var requestRules = []requestRule{
 	{"attribute-ignored", ignoredAttributes},
 	{"enterprise-urn-mistyped", mistypedEnterprise},
 	{"password-pushed", passwordPushed},
+	{"name-mixes-scripts", mixesScripts},
 	{"flag-missing", oldDialectRefused},
 	{"flag-swallows-path", flagSwallowsPath},
 	{"scim-1-client", speaksSCIM1},

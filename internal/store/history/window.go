@@ -56,20 +56,23 @@ func (r *Reader) diagnose(ctx context.Context, request *Request) error {
 		return err
 	}
 	if of := known.connections[request.connection]; of != nil {
-		request.Diagnoses = read(request, of).diagnoses()
+		read(request, of).diagnose()
 	}
 	return nil
 }
 
-// diagnoses are those that the request shows by itself.
-func (rd *reading) diagnoses() []string {
-	var ids []string
+// diagnose gives the request the diagnoses that it shows by itself.
+func (rd *reading) diagnose() {
 	for _, rule := range requestRules {
-		if _, found := rule.match(rd); found {
-			ids = append(ids, rule.id)
+		evidence, found := rule.match(rd)
+		if !found {
+			continue
+		}
+		rd.Diagnoses = append(rd.Diagnoses, rule.id)
+		if evidence != "" {
+			rd.Evidence = append(rd.Evidence, evidence)
 		}
 	}
-	return ids
 }
 
 // A window is a time's requests, the newest first, and what is known besides.
