@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/netip"
-	"strings"
 
 	"github.com/muster-id/muster/internal/server"
 )
@@ -19,7 +18,7 @@ func (s *settings) limits() server.Limits {
 // trustedProxies reads networks, and addresses that are networks of one.
 func (s *settings) trustedProxies() ([]netip.Prefix, error) {
 	var networks []netip.Prefix
-	for text := range strings.FieldsFuncSeq(s.TrustedProxies, func(r rune) bool { return r == ',' || r == ' ' }) {
+	for _, text := range listed(s.TrustedProxies) {
 		network, err := netip.ParsePrefix(text)
 		if address, bad := netip.ParseAddr(text); bad == nil && address.Zone() == "" {
 			network, err = netip.PrefixFrom(address, address.BitLen()), nil

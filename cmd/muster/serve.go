@@ -37,6 +37,10 @@ reads again when they are renewed.
 Behind a load balancer name its networks (MUSTER_TRUSTED_PROXIES): else all requests are
 of one address, and share what --sign-ins-per-second and --failures-per-second allow one.
 
+Endpoints that no client of yours uses may be left out (--without bulk,me). What must not
+stand in the address of a request, where logs on the way keep it, is named with
+--sensitive: filters by it are then sent in the body of a search.
+
 It refuses to start without a database, without a key, as a database role that owns
 the tables, and, unless --local, with a connection whose issuer is on loopback.`,
 		example: `  muster serve --local
@@ -112,7 +116,7 @@ func openHouse(ctx context.Context, s settings, log *slog.Logger, notice io.Writ
 	h.fetch = fetch.NewClient(fetch.Config{AllowLoopback: s.Local})
 	h.server, err = server.New(server.Config{
 		Store: h.store, PublicURL: h.publicURL, Log: log, Metrics: metrics, Login: login.Config{Fetch: h.fetch},
-		Limits: s.limits(), TrustedProxies: proxies,
+		Limits: s.limits(), TrustedProxies: proxies, Without: listed(s.Without), Sensitive: listed(s.Sensitive),
 	})
 	return h, err
 }

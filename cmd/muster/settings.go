@@ -40,6 +40,8 @@ type settings struct {
 	SignInsPerSecond  int    `env:"SIGN_INS_PER_SECOND" yaml:"sign_ins_per_second" flag:"sign-ins-per-second" usage:"sign-ins that one address may begin; five times as many at once"`
 	FailuresPerSecond int    `env:"FAILURES_PER_SECOND" yaml:"failures_per_second" flag:"failures-per-second" usage:"credentials that do not hold which one address may bring; ten times as many at once"`
 	RequestsPerSecond int    `env:"REQUESTS_PER_SECOND" yaml:"requests_per_second" flag:"requests-per-second" usage:"requests of one tenant's provisioning clients, unless tenant set gives it a rate of its own; twice as many at once"`
+	Without           string `env:"WITHOUT" yaml:"without" flag:"without" usage:"SCIM endpoints that are not offered (501): bulk,me"`
+	Sensitive         string `env:"SENSITIVE" yaml:"sensitive" flag:"sensitive" usage:"attributes that no address may filter by, as filters name them: name.familyName,urn:example:hr:badge; a POST to /.search may"`
 	RequestDays       int    `env:"REQUEST_DAYS" yaml:"request_days" flag:"request-days" usage:"how many days the provisioning log keeps a SCIM request"`
 	RequestMB         int    `env:"REQUEST_MB" yaml:"request_mb" flag:"request-mb" usage:"how much of it is kept of one tenant, in MiB; the oldest goes first"`
 }
@@ -168,6 +170,9 @@ func (s *settings) check(origins map[string]string) error {
 		return usagef("a certificate and its key belong together: give both --tls-certificate and --tls-key, or neither where a load balancer speaks TLS")
 	}
 	if _, err := s.trustedProxies(); err != nil {
+		return err
+	}
+	if err := s.checkOffer(); err != nil {
 		return err
 	}
 	if s.SignInsPerSecond < 0 || s.FailuresPerSecond < 0 || s.RequestsPerSecond < 0 {

@@ -60,6 +60,25 @@ type Filter struct {
 // fewest parentheses, strings in quotes. ParseFilter reads it as the same filter.
 func (f *Filter) String() string { return string(f.append(nil)) }
 
+// Reads reports whether f, which is bound, compares an attribute that ref means: with
+// all its sub-attributes, or the one that ref names.
+func (f *Filter) Reads(ref Ref) bool {
+	for _, term := range f.Terms {
+		if term.Reads(ref) {
+			return true
+		}
+	}
+	switch {
+	case f.Ref.Absent || f.Op <= Not:
+		return false
+	case ref.Whole:
+		return f.Ref.Extension == ref.Extension
+	case f.Op == Has && f.Path.Filter.Reads(ref):
+		return true
+	}
+	return f.Ref.Attr == ref.Attr && (ref.Sub == nil || f.Ref.Sub == ref.Sub)
+}
+
 func (f *Filter) append(dst []byte) []byte {
 	switch f.Op {
 	case And, Or:

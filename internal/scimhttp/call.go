@@ -85,10 +85,4 @@ func (c *call) enter() error {
 	return nil
 }
 
-// path is the path relative to the base, for messages.
-func (c *call) path() string {
-	_, path, _ := strings.Cut(c.request.URL.Path, "/scim/v2")
-	return strings.TrimRight("/"+strings.Trim(path, "/"), " ")
-}
-
 func (c *call) ifMatch() string { return strings.Join(c.request.Header.Values("If-Match"), ", ") }

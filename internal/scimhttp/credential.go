@@ -50,9 +50,8 @@ func (c *call) admit() error {
 // permitted refuses a change by a credential that only reads (RFC 7644 §2): the
 // transaction that it would be made in refuses too.
 func (c *call) permitted() error {
-	method := c.request.Method
-	reads := method == http.MethodGet || method == http.MethodHead || method == http.MethodPost && strings.HasSuffix(c.path(), "/.search")
-	if c.dir != nil && c.dir.ReadOnly() && !reads {
+	search := c.request.Method == http.MethodPost && strings.HasSuffix(strings.TrimRight(c.request.URL.Path, "/"), "/.search")
+	if c.dir != nil && c.dir.ReadOnly() && !c.reads() && !search {
 		return refuse(http.StatusForbidden, "this credential only reads: a change needs another")
 	}
 	return nil

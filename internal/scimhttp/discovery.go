@@ -75,7 +75,7 @@ func readServiceProviderConfig(c *call) error {
 		AuthenticationSchemes: c.authenticationSchemes(),
 		Meta:                  meta{"ServiceProviderConfig", c.base() + "/ServiceProviderConfig"},
 	}
-	answer.Bulk.Supported = true
+	answer.Bulk.Supported = c.door.offers("bulk")
 	answer.Bulk.MaxOperations = scim.MaxBulkOperations
 	answer.Bulk.MaxPayloadSize = scim.MaxBulkPayload
 	answer.Filter.Supported = true

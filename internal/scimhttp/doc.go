@@ -39,8 +39,8 @@
 // Schemas, resource types and endpoints are the tenant's. A request that turns out to
 // have been read by former schemas, because others were declared meanwhile, is read anew.
 //
-// All of it stands under /t/{tenant}/scim/v2; an address that lacks the tenant
-// or the version is told so, whoever asks. Doubled and trailing slashes, the
+// All of it stands under /t/{tenant}/scim/v2, and without the version too; an address
+// that lacks the tenant, or has another version, is told so, whoever asks. Doubled and trailing slashes, the
 // case of parameter names and unknown parameters do not matter; a known
 // parameter given twice is refused, but for lists of attributes, which add up. A user is at most 1 MiB of JSON, a group
 // 32 MiB with 100,000 members, and neither is compressed. Of bodies above 64 KiB,
@@ -49,6 +49,9 @@
 // is answered 429; a token that holds is served, unless its tenant sends more than it
 // may: a few too many are slowed, and the rest is answered 429. Every answer with a
 // body is application/scim+json, every refusal an Error message (RFC 7644 §3.12).
+//
+// A deployment may do without /Bulk and /Me, which then answer 501, and keep attributes
+// out of addresses: a GET that filters by one is 403 sensitive, a search is answered.
 //
 // Every request whose token is known is kept for the provisioning log (record.go): how
 // it came, without secrets (redact.go), and how it was answered.

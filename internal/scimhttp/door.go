@@ -35,6 +35,13 @@ type Config struct {
 	// Refused counts a refusal by its reason: a scimType of RFC 7644 Table 9, or
 	// the status. nil counts nothing.
 	Refused func(reason string)
+
+	// Without are endpoints that are not offered, "bulk" and "me": they answer 501.
+	Without []string
+	// Sensitive are attributes that no address may filter by, as filters name them:
+	// "name.familyName", "urn:example:hr:badge". A search may, whose body no log of
+	// addresses holds (RFC 7644 §7.5.2).
+	Sensitive []string
 }
 
 // Door serves the SCIM endpoints of every tenant.
@@ -47,6 +54,8 @@ type Door struct {
 	failed    func(*http.Request) time.Duration
 	charge    Charge
 	refused   func(reason string)
+	without   []string
+	sensitive []string
 	now       func() time.Time
 	large     *places // for large bodies that are in hand
 }
@@ -62,6 +71,8 @@ func New(config Config) *Door {
 		failed:    config.Failed,
 		charge:    config.Charge,
 		refused:   config.Refused,
+		without:   config.Without,
+		sensitive: config.Sensitive,
 		now:       time.Now,
 		large:     newPlaces(largeBodies),
 	}
@@ -77,8 +88,12 @@ func New(config Config) *Door {
 	return d
 }
 
-// base is where a tenant's endpoints stand.
-const base = "/t/{tenant}/scim/v2"
+// base is where a tenant's endpoints stand, and latest the same without the version
+// (RFC 7644 §3.13): what is found there says that it is at base.
+const (
+	base   = "/t/{tenant}/scim/v2"
+	latest = "/t/{tenant}/scim"
+)
 
 // methods says who answers which method of a path. GET answers HEAD too.
 type methods map[string]handler
@@ -100,7 +115,7 @@ func (d *Door) routes() map[string]methods {
 		"/ResourceTypes/{id}":    {http.MethodGet: readResourceType},
 		"/ServiceProviderConfig": {http.MethodGet: readServiceProviderConfig},
 		"/":                      {http.MethodGet: list(allKinds)},
-		"/Bulk":                  {http.MethodPost: bulk},
+		"/Bulk":                  {http.MethodPost: d.offered("bulk", bulk)},
 		"/.search":               {http.MethodPost: search(allKinds)},
 		"/Users/.search":         {http.MethodPost: search(kindOf(users))},
 		"/Groups/.search":        {http.MethodPost: search(kindOf(groups))},
@@ -120,28 +135,41 @@ func registeredRoutes() map[string]methods {
 // Routes puts the door's routes on r. Whatever else lies under the base is
 // refused by the door too, so that no route can be forgotten outside its guard.
 func (d *Door) Routes(r chi.Router) {
-	r.Route(base, func(r chi.Router) {
-		r.Use(tidySlashes)
-		for path, m := range d.routes() {
-			r.Handle(path, d.serve(m.dispatch))
+	r.Route(base, d.endpoints)
+	r.Route(latest, func(r chi.Router) {
+		d.endpoints(r)
+		for _, path := range []string{otherVersion, otherVersion + "/*"} {
+			r.HandleFunc(path, d.misplaced)
 		}
-		for path, m := range registeredRoutes() {
-			r.Handle(path, d.serve(atRegistered(m)))
-		}
-		r.Handle("/Me", d.guard((*call).authenticateSelf, methods{
-			http.MethodGet: me, http.MethodPost: me, http.MethodPut: me, http.MethodPatch: me, http.MethodDelete: me,
-		}.dispatch))
-		nowhere := d.serve(func(*call) error { return errNoRoute })
-		r.NotFound(nowhere)
-		r.MethodNotAllowed(nowhere) // a method that chi does not know
 	})
-	for _, path := range []string{"/scim", "/scim/*", "/t/{tenant}/scim", "/t/{tenant}/scim/*"} {
+	for _, path := range []string{"/scim", "/scim/*"} {
 		r.HandleFunc(path, d.misplaced)
 	}
 }
 
+// otherVersion is a version that is not served.
+const otherVersion = "/{version:[vV][0-9][0-9.]*}"
+
+// endpoints puts the endpoints of a tenant on r.
+func (d *Door) endpoints(r chi.Router) {
+	r.Use(tidySlashes)
+	for path, m := range d.routes() {
+		r.Handle(path, d.serve(m.dispatch))
+	}
+	for path, m := range registeredRoutes() {
+		r.Handle(path, d.serve(atRegistered(m)))
+	}
+	self := d.offered("me", me)
+	r.Handle("/Me", d.guard((*call).authenticateSelf, methods{
+		http.MethodGet: self, http.MethodPost: self, http.MethodPut: self, http.MethodPatch: self, http.MethodDelete: self,
+	}.dispatch))
+	nowhere := d.serve(func(*call) error { return errNoRoute })
+	r.NotFound(nowhere)
+	r.MethodNotAllowed(nowhere) // a method that chi does not know
+}
+
 // misplaced tells whoever set up a client with an address that lacks the tenant
-// or the version what the address should be. It asks nothing and needs no
+// or has another version what the address should be. It asks nothing and needs no
 // credential: the answer is the same for every tenant, also for one that is not.
 // Whose token it was is found out later, for that tenant's own log.
 func (d *Door) misplaced(w http.ResponseWriter, r *http.Request) {

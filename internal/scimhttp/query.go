@@ -65,6 +65,9 @@ func (c *call) query(types []*scim.ResourceType, values map[string]string) (stor
 		if query.Filters, err = f.Refer(query.Base).BindAll(types, c.profile()); err != nil {
 			return query, err
 		}
+		if err := c.checkSensitive(types, query.Filters); err != nil {
+			return query, err
+		}
 		c.dir.Noted(query.Filters[0].Notes)
 	}
 	var err error

@@ -337,6 +337,29 @@ func TestDoctorRaisesNoFalseAlarm(t *testing.T) {
 	}
 }
 
+// An address without the version is a tenant's like that with it: what is not found there
+// is not for the address.
+func TestDoctorReadsAnAddressWithoutTheVersion(t *testing.T) {
+	w, owner := hospital(t)
+	for slug, c := range map[string]struct {
+		path string
+		want []string
+	}{
+		"nobody":  {"/Users/00919288221112222", nil},
+		"my-scim": {"/Users/00919288221112222", nil},
+		"twice":   {"/scim/v2/Users", []string{"users-404"}},
+		"old":     {"/v1/Users", []string{"wrong-base-url"}},
+	} {
+		p := admit(t, w, owner, slug, complaint{kind: "okta"})
+		at := strings.TrimSuffix(w.base(slug), "/v2")
+		w.send("GET", at+"/Users?startIndex=1&count=2", "Bearer "+p.token, "")
+		w.send("GET", at+c.path, "Bearer "+p.token, "").refusal(t, c.path, 404, "")
+		if got := ids(p.examine(0)); !slices.Equal(got, c.want) {
+			t.Errorf("%s: found %q, want %q", at+c.path, got, c.want)
+		}
+	}
+}
+
 // An entry that somebody copied from the provider's own log leads to the requests
 // that it is about, and to what is wrong with them.
 func TestAPastedEntryLeadsToItsRequests(t *testing.T) {

@@ -168,11 +168,12 @@ func TestBadIDs(t *testing.T) {
 	}
 }
 
-// An address without the tenant or the version is the commonest slip of a setup:
-// the answer names the right form, and does not say which tenants exist.
+// An address without the tenant, or with another version, is the commonest slip of a
+// setup: the answer names the right form, and does not say which tenants exist. Where
+// only the version is missing it is the latest (U02).
 func TestAMisplacedAddressNamesTheRightOne(t *testing.T) {
 	w, token := open(t)
-	for _, path := range []string{"/scim/v2/Users", "/scim", "/t/acme/scim/Users", "/t/acme/scim", "/t/acme/scim/v1/Users", "/t/nobody/scim/Users"} {
+	for _, path := range []string{"/scim/v2/Users", "/scim", "/t/acme/scim/v1/Users", "/t/acme/scim/V3", "/t/acme/scim/v2.1/Users", "/t/nobody/scim/v1/Users"} {
 		for _, authorization := range []string{"", "Bearer " + token} {
 			for _, method := range []string{"GET", "POST"} {
 				a := w.send(method, w.url+path, authorization, "")
@@ -183,9 +184,11 @@ func TestAMisplacedAddressNamesTheRightOne(t *testing.T) {
 			}
 		}
 	}
-	acme, nobody := w.send("GET", w.url+"/t/acme/scim/Users", "", ""), w.send("GET", w.url+"/t/nobody/scim/Users", "", "")
-	if acme.same() != nobody.same() {
-		t.Errorf("a tenant can be told from none:\n%s\n%s", acme.same(), nobody.same())
+	for _, path := range []string{"/scim/Users", "/scim/v1/Users"} {
+		acme, nobody := w.send("GET", w.url+"/t/acme"+path, "", ""), w.send("GET", w.url+"/t/nobody"+path, "", "")
+		if acme.same() != nobody.same() {
+			t.Errorf("a tenant can be told from none at %s:\n%s\n%s", path, acme.same(), nobody.same())
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 // own fault.
 func faultRows(t *testing.T, c *conforming) {
 	c.Row(t, "U01", otherVersions)
+	c.Row(t, "U02", withoutVersion)
 	owner, database := storetest.Database(t)
 	c.elsewhere(start(t, storetest.Open(t, database)), func(c *conforming) {
 		c.Row(t, "T01 T08", func(trial *conformance.Trial) { faultOfOurs(t, owner, trial) })
@@ -30,6 +31,35 @@ func otherVersions(trial *conformance.Trial) {
 		trial.Expect(trial.Send("GET "+root+version+"/Users"), `404
 {"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404","detail":"..."}`)
 	}
+}
+
+// withoutVersion: an address that names no version is the latest, and what is found there
+// says that it is at the address with it (RFC 7644 §3.13).
+func withoutVersion(trial *conformance.Trial) {
+	root := strings.TrimSuffix(trial.Named("base"), "/v2")
+	trial.Expect(trial.Send("POST "+root+"/Users\n"+`{"schemas":["`+userSchema+`"],"userName":"bjensen"}`), `201
+Location: {base}/Users/{babs}
+{"id":"{babs}","meta":{"location":"{base}/Users/{babs}","...":"..."},"...":"..."}`)
+	const found = `{"totalResults":1,"Resources":[{"id":"{babs}","meta":{"location":"{base}/Users/{babs}","...":"..."},"...":"..."}],"...":"..."}`
+	for _, list := range []string{
+		`/Users?filter=userName eq "bjensen"`, "//Users/", "/",
+		"/Users/.search\n" + `{"schemas":["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],"filter":"userName sw \"bj\""}`,
+	} {
+		method := "GET "
+		if strings.Contains(list, ".search") {
+			method = "POST "
+		}
+		trial.Expect(trial.Send(method+root+list), "200\n"+found)
+	}
+	trial.Expect(trial.Send("PATCH "+root+"/Users/{babs}\n"+
+		`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"add","path":"title","value":"Guide"}]}`), `200
+{"id":"{babs}","title":"Guide","...":"..."}`)
+	trial.Expect(trial.Send("GET "+root+"/ServiceProviderConfig"), `200
+{"meta":{"location":"{base}/ServiceProviderConfig","...":"..."},"...":"..."}`)
+	trial.Expect(trial.Send("GET "+root+"/Users/{babs}\nAuthorization: Bearer {neighbourToken}"), unauthorized)
+	trial.Expect(trial.Send("DELETE "+root+"/Users/{babs}"), "204")
+	trial.Expect(trial.Send("GET /Users/{babs}"), `404
+{"status":"404","...":"..."}`)
 }
 
 // general is what is said of a fault of ours: where in the log it is.

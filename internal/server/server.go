@@ -33,6 +33,10 @@ type Config struct {
 	// believed; none: the peer is the other end of the socket.
 	TrustedProxies []netip.Prefix
 
+	// Without are SCIM endpoints that are not offered, and Sensitive the attributes that
+	// none filters by in an address: see [scimhttp.Config].
+	Without, Sensitive []string
+
 	// Login needs its Fetch only; the rest of it is filled in here.
 	Login login.Config
 }
@@ -107,9 +111,11 @@ func (s *Server) doors(c Config) ([]door, error) {
 		PersonToken: func(ctx context.Context, token string) (store.PersonToken, error) {
 			return applications.AccessToken(ctx, token, scimhttp.Audience(c.PublicURL))
 		},
-		Failed:  failures.wait,
-		Charge:  tenants.charge,
-		Refused: s.metrics.refusedAt("scim"),
+		Failed:    failures.wait,
+		Charge:    tenants.charge,
+		Refused:   s.metrics.refusedAt("scim"),
+		Without:   c.Without,
+		Sensitive: c.Sensitive,
 	})
 	return []door{clients, people, applications}, nil
 }

@@ -74,6 +74,7 @@ var serverChecks = []struct {
 	{"credentials", credentialRows},
 	{"queries", queryRows},
 	{"schemas", schemaRows},
+	{"offers", offerRows},
 }
 
 func (c *conforming) checks(t *testing.T) {

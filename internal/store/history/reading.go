@@ -2,6 +2,7 @@ package history
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 
 	"github.com/google/uuid"
@@ -29,9 +30,25 @@ type attribute struct {
 // base is where the endpoints of a tenant stand, after its slug.
 const base = "/scim/v2"
 
+// belowBase is the part of a path behind a tenant's base, which may lack the version
+// (RFC 7644 §3.13), or the tenant. Another version is not found.
+func belowBase(path string) (rest string, found bool) {
+	if ofTenant, yes := strings.CutPrefix(path, "/t/"); yes {
+		_, path, _ = strings.Cut(ofTenant, "/")
+		path = "/" + path
+	}
+	if rest, found = strings.CutPrefix(path, base); found {
+		return rest, true
+	}
+	rest, found = strings.CutPrefix(path, "/scim/")
+	return rest, found && !otherVersion.MatchString(rest)
+}
+
+var otherVersion = regexp.MustCompile(`^/*[vV][0-9]`)
+
 func read(r *Request, c *connection) *reading {
 	rd := &reading{Request: r, connection: c}
-	if _, rest, found := strings.Cut(r.Path, base); found {
+	if rest, found := belowBase(r.Path); found {
 		parts := strings.FieldsFunc(rest, func(c rune) bool { return c == '/' })
 		if len(parts) > 0 {
 			rd.endpoint = parts[0]

@@ -240,11 +240,13 @@ func notHeldBecause(why string) func(*reading) (string, bool) {
 func (rd *reading) atHome() bool { return rd.slug() == rd.connection.tenant && rd.endpoint != "" }
 
 func wrongBase(rd *reading) (string, bool) {
-	return rd.address(), rd.Status == 404 && (rd.slug() == "" || !strings.Contains(rd.Path, base))
+	_, found := belowBase(rd.Path)
+	return rd.address(), rd.Status == 404 && (rd.slug() == "" || !found)
 }
 
 func wrongTenant(rd *reading) (string, bool) {
-	return rd.address(), (rd.Status == 401 || rd.Status == 429) && rd.slug() != rd.connection.tenant && strings.Contains(rd.Path, base)
+	_, found := belowBase(rd.Path)
+	return rd.address(), found && (rd.Status == 401 || rd.Status == 429) && rd.slug() != rd.connection.tenant
 }
 
 // address says where a request came to, and where it should have.
