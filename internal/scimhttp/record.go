@@ -26,19 +26,20 @@ func (w *witness) WriteHeader(status int) {
 func (w *witness) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // came is how the provisioning log keeps the request: of its headers only the
-// client's name for itself.
+// client's name for itself, and no value of its query. Nobody knows yet whose schemas
+// say what is secret.
 func (d *Door) came(r *http.Request) store.Request {
 	return store.Request{
-		ID: d.requestID(r), Method: r.Method, Path: (&redactor{}).filter(r.URL.Path), Query: redactQuery(r.URL.RawQuery, nil),
+		ID: d.requestID(r), Method: r.Method, Path: (&redactor{}).filter(r.URL.Path), Query: queryNames(r.URL.RawQuery),
 		Agent: hideTokens(r.UserAgent()), Began: d.now(),
 	}
 }
 
-// keepQuery leaves out of the query what the tenant's own schemas call secret.
+// keepQuery keeps the values of the query too, but for what the tenant's schemas call
+// secret.
 func (c *call) keepQuery() {
-	raw, types := c.request.URL.RawQuery, c.dir.ResourceTypes()
-	if raw != "" && neverReturned(types) != nil {
-		c.dir.Record().Query(redactQuery(raw, types))
+	if raw := c.request.URL.RawQuery; raw != "" {
+		c.dir.Record().Query(redactQuery(raw, c.dir.ResourceTypes()))
 	}
 }
 
@@ -104,6 +105,27 @@ const maxParameters = 32
 // the name alone, because an access token may be among them.
 func redactQuery(raw string, types []*scim.ResourceType) string {
 	r := redactor{secrets: neverReturned(types)}
+	return keptQuery(raw, func(name, value string) string {
+		if !known[strings.ToLower(name)] {
+			return r.filter(name)
+		}
+		return name + "=" + r.filter(legible(value))
+	})
+}
+
+// queryNames is a query as it may be kept of anybody: the names alone, and of what is
+// more than a name nothing.
+func queryNames(raw string) string {
+	return keptQuery(raw, func(name, _ string) string {
+		if strings.ContainsFunc(name, isNotName) {
+			return redacted
+		}
+		return hideTokens(name)
+	})
+}
+
+// keptQuery is a query of which keep keeps a parameter; value is as it came.
+func keptQuery(raw string, keep func(name, value string) string) string {
 	var kept []string
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
@@ -114,12 +136,7 @@ func redactQuery(raw string, types []*scim.ResourceType) string {
 			break
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		name = legible(name)
-		if !known[strings.ToLower(name)] {
-			kept = append(kept, hideTokens(name))
-			continue
-		}
-		kept = append(kept, name+"="+r.filter(legible(value)))
+		kept = append(kept, keep(legible(name), value))
 	}
 	return strings.Join(kept, "&")
 }

@@ -101,6 +101,7 @@ func TestAQueryIsKeptWithoutSecrets(t *testing.T) {
 		"filter=password%09eq%09Canary":               "filter=(redacted)",
 		"attributes=userName,password":                "attributes=userName,password",
 		"muster%5Fscim%5FCanary%":                     "(redacted)",
+		"password+eq+Canary&count=1":                  "(redacted)&count=1",
 	} {
 		if got := redactQuery(query, nil); got != want {
 			t.Errorf("%.60s: got %q, want %q", query, got, want)

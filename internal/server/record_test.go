@@ -173,3 +173,37 @@ func TestTheLogKeepsNoSecret(t *testing.T) {
 		t.Error("the canary stands in the server's log")
 	}
 }
+
+// TestTheLogKeepsNoValueOfAStraysQuery: at a wrong address it is not known whose schemas
+// say what is secret. What is kept shows that a parameter came, and its value of none.
+func TestTheLogKeepsNoValueOfAStraysQuery(t *testing.T) {
+	w, owner := hospital(t)
+	p := admit(t, w, owner, "strays", complaint{kind: "okta"})
+	w.tenant("neighbour")
+	_, err := p.admin().DeclareSchema(t.Context(), []byte(`{"id":"urn:example:Lock","attributes":[{"name":"pin","mutability":"writeOnly","returned":"never"}]}`), "User")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const canary = "Canary7f3aQ"
+	for query, want := range map[string]string{
+		"filter=urn:example:Lock:pin+eq+%22" + canary + "%22&count=1": "filter&count",
+		"pin+eq+%22" + canary + "%22":                                 "(redacted)",
+		"pin=" + canary + "&startIndex=2":                             "pin&startIndex",
+	} {
+		for _, base := range []string{w.url + "/scim/v2", w.base("neighbour"), w.base("nobody")} {
+			before := len(p.recorded())
+			w.send("GET", base+"/Users?"+query, "Bearer "+p.token, "")
+			all := p.recorded()
+			if len(all) != before+1 || all[before].Query != want {
+				t.Errorf("%s/Users?%s: the log has %+v, want the query %q", base, query, all[before:], want)
+			}
+		}
+		p.ask("GET", "/Users?"+query, "") // from now on the token is known
+	}
+	if tables := tablesWith(t, owner, canary); len(tables) != 0 {
+		t.Errorf("the secret stands in %q", tables)
+	}
+	if last := p.ask("GET", "/Users?filter=userName+eq+%22alice%22&x=y", ""); last.status != http.StatusOK || p.recorded()[len(p.recorded())-1].Query != `filter=userName eq "alice"&x` {
+		t.Errorf("got %d, and the log has %+v", last.status, p.recorded()[len(p.recorded())-1])
+	}
+}

@@ -25,7 +25,7 @@ type Request struct {
 	ID     uuid.UUID
 	Method string
 	Path   string
-	Query  string    // without secrets
+	Query  string    // what may be kept of it whosever the request is: names without values
 	Agent  string    // what the client calls itself
 	Began  time.Time // zero: not measured
 }

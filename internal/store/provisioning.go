@@ -32,7 +32,8 @@ type Record struct {
 // secrets out and bounded the text.
 func (r *Record) Body(tell func() string) { r.body = tell }
 
-// Query says what is kept of the query instead of what the request says.
+// Query says what is kept of the query, by what is known of the tenant, instead of what
+// the request says.
 func (r *Record) Query(text string) { r.query = &text }
 
 // Found says how many resources the answer's list holds in all.
