@@ -56,6 +56,7 @@ func (s *Store) Client(ctx context.Context, tenant, clientID string) (*Client, e
 	if !registry.IsSlug(tenant) {
 		return nil, ErrUnauthenticated
 	}
+	ctx = withShare(ctx, uuid.Nil) // nobody's yet
 	id, err := parseID(clientID)
 	if err != nil {
 		id = uuid.Nil // nobody's, and asked for like any other
@@ -158,7 +159,7 @@ func (c *Client) Token(ctx context.Context) (ClientToken, error) {
 		return ClientToken{}, ErrUnauthenticated
 	}
 	token := registry.AccessPrefix + random()
-	err := c.store.write(ctx, func() *pgx.Batch {
+	err := c.store.write(withShare(ctx, c.tenant), func() *pgx.Batch {
 		b := &pgx.Batch{}
 		nameTenant(b, c.tenant.String(), everyConnection)
 		c.proof.queue(b, c)

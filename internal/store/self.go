@@ -43,6 +43,7 @@ func (s *Store) Self(ctx context.Context, tenant string, t PersonToken) (*Self, 
 	if t.Tenant != tenant || noUser != nil || noSession != nil {
 		return nil, ErrUnauthenticated
 	}
+	ctx = withShare(ctx, uuid.Nil) // nobody's yet
 	id, err := s.tenantID(ctx, tenant)
 	if err != nil {
 		return nil, err
@@ -57,6 +58,13 @@ func (s *Store) Self(ctx context.Context, tenant string, t PersonToken) (*Self, 
 // Tenant is the slug of the person's tenant.
 func (me *Self) Tenant() string { return me.slug }
 
+// Rate is how many requests a second the tenant is allowed: see [Directory.Rate].
+func (me *Self) Rate() int { return me.store.rateOf(me.tenant) }
+
+// Held reports whether the person might enter when this process last looked, by a
+// token of the same session: see [Directory.Held].
+func (me *Self) Held() bool { return me.store.visits.held(me.session) }
+
 // UserType is the resource type of the person.
 func (me *Self) UserType() *scim.ResourceType { return me.set.userType() }
 
@@ -65,6 +73,20 @@ func (me *Self) UserType() *scim.ResourceType { return me.set.userType() }
 // the person is active, not locked, and has a role there if one is needed. All of
 // it is read in one transaction with the person. Else ErrUnauthenticated.
 func (me *Self) User(ctx context.Context, withGroups bool) (User, error) {
+	u, err := me.read(me.inShare(ctx), withGroups)
+	me.store.visits.note(me.session, err)
+	return u, err
+}
+
+// inShare is [Directory.InShare] for a person.
+func (me *Self) inShare(ctx context.Context) context.Context {
+	if !me.Held() {
+		return withShare(ctx, uuid.Nil)
+	}
+	return withShare(ctx, me.tenant)
+}
+
+func (me *Self) read(ctx context.Context, withGroups bool) (User, error) {
 	var found redeemed
 	var u User
 	var groups []string

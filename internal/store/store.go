@@ -97,6 +97,7 @@ type Store struct {
 	// transaction that decides.
 	slugs       sync.Map // string → uuid.UUID
 	credentials credentials
+	visits      visits
 	settings    settingsCache
 
 	cursorTimeout time.Duration
