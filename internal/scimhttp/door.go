@@ -262,6 +262,7 @@ func recovered(err *error) {
 func (d *Door) refuse(c *call, err error) {
 	answer := wireError(err, d.requestID(c.request))
 	if answer.fault.Status == http.StatusUnauthorized {
+		answer.brought = brought(c.request.Header) != ""
 		if c.dir != nil {
 			c.dir.Refused()
 		}

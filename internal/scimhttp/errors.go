@@ -41,6 +41,7 @@ type refusal struct {
 	ours  bool          // not the client's doing: the cause belongs in the log
 
 	limited bool // the tenant's own limit, and nothing that the request said
+	brought bool // of a 401: there was a token in the request
 }
 
 // wireError is the one translator of errors. What it does not know is ours: a
@@ -116,9 +117,18 @@ func (a refusal) write(w http.ResponseWriter) {
 	}
 	switch {
 	case a.fault.Status == http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", `Bearer realm="SCIM"`)
+		w.Header().Set("WWW-Authenticate", a.challenge())
 	case a.retry > 0: // whole seconds: some clients cannot read a date there (Q13)
 		w.Header().Set("Retry-After", strconv.FormatInt(int64((a.retry+time.Second-1)/time.Second), 10))
 	}
 	write(w, a.fault.Status, body)
+}
+
+// challenge names the scheme by which to authenticate, and says of a token that was
+// brought that it does not hold (RFC 6750 §3.1): of every one the same.
+func (a refusal) challenge() string {
+	if a.brought {
+		return `Bearer realm="SCIM", error="invalid_token"`
+	}
+	return `Bearer realm="SCIM"`
 }

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A Charge counts n requests of a tenant, whose own rate is perSecond a second (0: it
-// has none), and returns 0 when they may be served, or how long the client has to wait.
+// A Charge counts n requests of a tenant, or of its people, whose own rate is perSecond a
+// second (0: it has none), and returns 0 when they may be served, or how long the client has to wait.
 // An error is ctx's.
-type Charge func(ctx context.Context, tenant string, perSecond, n int) (wait time.Duration, err error)
+type Charge func(ctx context.Context, payer string, perSecond, n int) (wait time.Duration, err error)
 
 // chargeNobody lets all requests pass.
 func chargeNobody(context.Context, string, int, int) (time.Duration, error) { return 0, nil }
@@ -24,13 +24,19 @@ func (e *limitError) Error() string { return "the tenant sends too many requests
 // Each request is charged once before it is looked at; what consists of several
 // operations charges for the others before it begins.
 //
-// Only a credential that is known to hold counts: one that was revoked is refused by the
-// database a moment later, and must not use up what its tenant may do.
+// A tenant's people, at /Me, have as much as its provisioning clients together, and none
+// of theirs: nobody who may read their own record can keep a directory from being pushed.
 func (c *call) charge(n int) error {
-	if c.dir == nil || !c.dir.Held() {
+	payer, perSecond := "", 0
+	switch {
+	case c.self != nil:
+		payer, perSecond = c.self.Tenant()+"/Me", c.self.Rate()
+	case c.dir != nil:
+		payer, perSecond = c.dir.Tenant(), c.dir.Rate()
+	default:
 		return nil
 	}
-	wait, err := c.door.charge(c.context(), c.dir.Tenant(), c.dir.Rate(), n)
+	wait, err := c.door.charge(c.context(), payer, perSecond, n)
 	if wait > 0 {
 		return &limitError{wait: wait}
 	}

@@ -102,7 +102,7 @@ func tokensAreLongAndEnd(t *testing.T, w *world, trial *conformance.Trial) {
 	}
 	for _, name := range []string{"expired", "revoked"} {
 		trial.Expect(trial.Send("GET /Users\nAuthorization: Bearer {"+name+"}"), `401
-WWW-Authenticate: Bearer realm="SCIM"
+WWW-Authenticate: Bearer realm="SCIM", error="invalid_token"
 {"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"401","detail":"..."}`)
 	}
 }
