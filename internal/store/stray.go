@@ -4,15 +4,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/store/registry"
 )
 
-// maxStrays bounds the tokens that are remembered between two sweeps.
-const maxStrays = 1000
+// maxStrays bounds the tokens that are remembered between two sweeps: each may be
+// looked for at every tenant.
+const maxStrays = 100
 
 // strays are requests whose token opens nothing at the address they came to,
 // the last one of each token. Whose token it is, if anybody's, is looked up
@@ -58,55 +62,81 @@ func (s *Store) Misplaced(token string, r Request) {
 	}
 }
 
-// findStrays looks for the tenants of the tokens that came to a wrong address,
-// one tenant at a time, and puts the requests into the log of whom they are.
+// strayTenants is how many tenants are looked through in one round trip.
+const strayTenants = 200
+
+// findStrays looks for the tenants of the tokens that came to a wrong address, and puts
+// the requests into the log of whom they are. Of a token that this process knows it asks
+// nobody. For others it looks through the tenants, so many in a round trip, until all
+// have been found: at most two statements a tenant, and none where nothing came.
 func (s *Store) findStrays(ctx context.Context) error {
 	found := s.strays.take()
+	for token, came := range found {
+		if c := s.credentials.load(token); c != nil {
+			s.keepRequest(requestRow{tenant: c.tenant, connection: c.connection, credential: c.holder}.strayed(came))
+			delete(found, token)
+		}
+	}
 	if len(found) == 0 {
 		return nil
 	}
-	hashes := make([][]byte, 0, len(found))
-	for token := range found {
-		hashes = append(hashes, token[:])
-	}
 	tenants, err := s.Vendor("").Tenants(ctx)
-	if err != nil {
-		return err
-	}
-	for _, t := range tenants {
-		err = errors.Join(err, s.claimStrays(ctx, t.ID, hashes, found))
+	for chunk := range slices.Chunk(tenants, strayTenants) {
+		if len(found) == 0 || ctx.Err() != nil {
+			break
+		}
+		err = errors.Join(err, s.claimStrays(ctx, chunk, found))
 	}
 	return err
 }
 
-func (s *Store) claimStrays(ctx context.Context, tenant uuid.UUID, hashes [][]byte, found map[[sha256.Size]byte]stray) error {
+// claimStrays takes from found what came with tokens of these tenants. Each of its
+// statements sees one tenant's rows.
+func (s *Store) claimStrays(ctx context.Context, tenants []registry.Tenant, found map[[sha256.Size]byte]stray) error {
+	hashes := make([][]byte, 0, len(found))
+	for token := range found {
+		hashes = append(hashes, token[:])
+	}
 	b := &pgx.Batch{}
-	nameTenant(b, tenant.String(), everyConnection)
-	b.Queue(`
-		select id, connection_id, hash from credentials
-		where tenant_id = $1 and hash = any($2) and connection_id is not null
-		union all
-		select client, connection_id, hash from client_tokens
-		where tenant_id = $1 and hash = any($2)`, tenant, hashes).
-		Query(func(rows pgx.Rows) error {
-			row := requestRow{tenant: tenant}
-			var hash []byte
-			_, err := pgx.ForEachRow(rows, []any{&row.credential, &row.connection, &hash}, func() error {
-				s.keepRequest(row.strayed(found[[sha256.Size]byte(hash)]))
-				return nil
+	for _, t := range tenants {
+		nameTenant(b, t.ID.String(), everyConnection)
+		b.Queue(`
+			select id, connection_id, hash from credentials
+			where tenant_id = $1 and hash = any($2) and connection_id is not null
+			union all
+			select client, connection_id, hash from client_tokens
+			where tenant_id = $1 and hash = any($2)`, t.ID, hashes).
+			Query(func(rows pgx.Rows) error {
+				row := requestRow{tenant: t.ID}
+				var hash []byte
+				_, err := pgx.ForEachRow(rows, []any{&row.credential, &row.connection, &hash}, func() error {
+					token := [sha256.Size]byte(hash)
+					if came, still := found[token]; still {
+						s.keepRequest(row.strayed(came))
+						delete(found, token)
+					}
+					return nil
+				})
+				return err
 			})
-			return err
-		})
+	}
 	return s.read(ctx, b)
 }
 
 // strayed is the row of a stray, by the credential that it carried.
 func (r requestRow) strayed(from stray) requestRow {
-	r.id, r.at, r.status = from.request.ID, from.request.Began, from.status
+	r = r.came(from.request)
+	r.status = from.status
+	return r
+}
+
+// came is the row of a request of which nothing is known but how it came.
+func (r requestRow) came(from Request) requestRow {
+	r.id, r.at = from.ID, from.Began
 	if r.at.IsZero() {
 		r.at = time.Now()
 	}
-	r.method, r.path = keep(from.request.Method, longestPath), keep(from.request.Path, longestPath)
-	r.query, r.agent = keep(from.request.Query, longestQuery), keep(from.request.Agent, longestAgent)
+	r.method, r.path = keep(from.Method, longestPath), keep(from.Path, longestPath)
+	r.query, r.agent = keep(from.Query, longestQuery), keep(from.Agent, longestAgent)
 	return r
 }
