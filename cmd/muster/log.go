@@ -229,7 +229,7 @@ func (p *program) showRequest(ctx context.Context, dir *store.Directory, ref str
 func writeRequest(w io.Writer, r history.Request) error {
 	field(w, "request", r.ID.String())
 	field(w, "came", r.At.UTC().Format(time.RFC3339Nano))
-	field(w, "from", strings.TrimSpace(fmt.Sprintf("%s, token %s %s", r.Connection, r.Credential, r.Agent)))
+	field(w, "from", strings.TrimSpace(fmt.Sprintf("%s, %s %s", r.Connection, r.Holder(), r.Agent)))
 	field(w, "asked", strings.TrimSuffix(fmt.Sprintf("%s %s?%s", r.Method, r.Path, r.Query), "?"))
 	if r.Body != "" {
 		fmt.Fprintf(w, "\n%s\n\n", strings.TrimRight(printableLines(indented(string(r.Body))), "\n"))

@@ -3,6 +3,8 @@ package issuer
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -31,9 +33,12 @@ type Charge func(ctx context.Context, tenant string, perSecond, n int) (wait tim
 // are not known are ignored, scope among them: the client has what was set up.
 //
 // An unknown tenant, an unknown client, a disabled connection, a secret that is
-// wrong, expired or revoked, and an assertion that does not hold or was brought
-// before are one answer, 401. Where the issuer of the assertions cannot be asked
-// for its keys, it is 503.
+// wrong, expired or revoked, and an assertion that does not hold, was brought
+// before or cannot be verified are one answer: invalid_client, 401 (RFC 6749 §5.2,
+// RFC 7523 §3.2). So are keys that cannot be read: another answer, 503, would tell
+// whoever asks, with nothing proved, that there is such a client and whom it trusts.
+// The reason is in the log, and where the client is known in its tenant's provisioning
+// log.
 func (i *Issuer) access(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r)
 	if err != nil {
@@ -47,22 +52,37 @@ func (i *Issuer) access(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := i.prove(r, c, claimed); err != nil {
-		return err
-	}
-	wait, err := i.config.Charge(r.Context(), c.Tenant, c.Rate(), 1)
+	token, err := i.grant(r, c, claimed)
 	if err != nil {
-		return err
-	}
-	if wait > 0 {
-		return tooManyRequests(wait)
-	}
-	token, err := c.Token(r.Context())
-	if err != nil {
+		if f := i.wireError(r, err); !f.ours {
+			c.Refused(i.came(r), f.status, f.code, err)
+		}
 		return err
 	}
 	writeJSON(w, http.StatusOK, newAccessAnswer(c, token))
 	return nil
+}
+
+// grant gives the client a token once it has proved itself, which counts against its
+// tenant.
+func (i *Issuer) grant(r *http.Request, c *store.Client, claimed claim) (store.ClientToken, error) {
+	if err := i.prove(r, c, claimed); err != nil {
+		return store.ClientToken{}, err
+	}
+	wait, err := i.config.Charge(r.Context(), c.Tenant, c.Rate(), 1)
+	if wait > 0 {
+		err = tooManyRequests(wait)
+	}
+	if err != nil {
+		return store.ClientToken{}, err
+	}
+	return c.Token(r.Context())
+}
+
+// came is how the provisioning log keeps a token request: neither its form nor its query,
+// either of which may hold a secret.
+func (i *Issuer) came(r *http.Request) store.Request {
+	return store.Request{ID: i.config.RequestID(r), Method: r.Method, Path: r.URL.Path, Began: i.config.Now()}
 }
 
 // An accessAnswer is a successful answer (RFC 6749 §5.1).
@@ -133,11 +153,12 @@ func (i *Issuer) prove(r *http.Request, c *store.Client, claimed claim) error {
 	if claimed.assertion == "" {
 		return c.ProveSecret(claimed.secret)
 	}
+	if err := c.Shut(); err != nil {
+		return err
+	}
 	assertion, err := i.verify(r.Context(), c, claimed.assertion)
 	if err != nil {
-		i.log.InfoContext(r.Context(), "client assertion refused", "request", i.config.RequestID(r),
-			"client", claimed.id, "detail", fetch.Detail(err))
-		return refuseAssertion(err)
+		return i.refuseAssertion(r, claimed, err)
 	}
 	c.ProveAssertion(assertion.ID, assertion.Expires)
 	return nil
@@ -164,12 +185,19 @@ func (i *Issuer) verify(ctx context.Context, c *store.Client, raw string) (fetch
 	})
 }
 
-// refuseAssertion tells a client that does not prove itself from keys that
-// cannot be read: then it is worth asking again.
-func refuseAssertion(err error) error {
-	if errors.Is(err, fetch.ErrRefused) || errors.Is(err, store.ErrUnauthenticated) {
-		return store.ErrUnauthenticated
+// refuseAssertion says in the log why an assertion proves nothing: that it does not hold,
+// or that nobody can tell, which whoever runs this server has to see to.
+func (i *Issuer) refuseAssertion(r *http.Request, claimed claim, err error) error {
+	if ended := r.Context().Err(); ended != nil {
+		return ended
 	}
-	return &fault{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", retry: time.Second,
-		description: "the keys of the assertion's issuer cannot be read; ask again"}
+	level, detail := slog.LevelInfo, "the client is not set up to be proved by assertions"
+	switch {
+	case errors.Is(err, fetch.ErrRefused):
+		detail = "the assertion does not hold: " + fetch.Detail(err)
+	case !errors.Is(err, store.ErrUnauthenticated):
+		level, detail = slog.LevelWarn, "the keys of the assertion's issuer cannot be read: "+fetch.Detail(err)
+	}
+	i.log.Log(r.Context(), level, "client assertion refused", "request", i.config.RequestID(r), "client", claimed.id, "detail", detail)
+	return fmt.Errorf("%w: %s", store.ErrUnauthenticated, detail)
 }

@@ -54,6 +54,8 @@ func (i *Issuer) wireError(r *http.Request, err error) *fault {
 			description: "the code is unknown, used, expired or another client's, or redirect_uri or code_verifier do not belong to it"}
 	case errors.Is(err, store.ErrNotYet):
 		return &fault{status: http.StatusConflict, code: "not_yet", description: "the position is not visible here yet; ask again"}
+	case errors.Is(err, store.ErrBusy):
+		return &fault{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: "too many requests wait already; ask again", retry: time.Second}
 	case unavailable(err):
 		return &fault{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", description: reference(), ours: true, retry: time.Second}
 	}

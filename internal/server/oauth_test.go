@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/google/uuid"
 
 	"github.com/muster-id/muster/internal/server"
 	"github.com/muster-id/muster/internal/store"
@@ -396,16 +398,19 @@ func with(claims map[string]any, name string, value any) map[string]any {
 	return changed
 }
 
-// While the issuer's keys cannot be read, a client is asked to come again; those that are
-// known are used meanwhile.
+// While the issuer's keys cannot be read, nobody can tell an assertion that holds from
+// another: it is answered as one of an unknown client is, and the operator is told. Keys
+// that are known are used meanwhile.
 func TestKeysThatCannotBeRead(t *testing.T) {
 	w, i, c := federated(t, "entra")
 	i.failed.Store(true)
-	a := w.ask("", asserted(c, i.assertion(nil)))
-	if a.status != http.StatusServiceUnavailable || a.field(t, "error") != "temporarily_unavailable" {
-		t.Fatalf("got %d %s, want 503", a.status, a.body)
+	a, want := w.ask("", asserted(c, i.assertion(nil))), w.ask("", asserted(registry.Client{}, i.assertion(nil)))
+	if a.status != http.StatusUnauthorized || a.same() != want.same() {
+		t.Fatalf("got\n%s\nwant the answer to an unknown client\n%s", a.same(), want.same())
 	}
-	a.waits(t, "keys that cannot be read")
+	if log := w.log.String(); !strings.Contains(log, `"level":"WARN","msg":"client assertion refused"`) || !strings.Contains(log, "cannot be read") {
+		t.Errorf("the log does not say that the keys cannot be read:\n%s", log)
+	}
 	i.failed.Store(false)
 	w.ask("", asserted(c, i.assertion(nil))).token(t, "the issuer is back")
 	i.failed.Store(true)
@@ -480,4 +485,57 @@ func TestTokenRequestsCountAgainstTheTenant(t *testing.T) {
 		t.Errorf("one too many: got %d: %s", a.status, a.body)
 	}
 	a.waits(t, "one too many")
+}
+
+// Who gets no token is in the provisioning log, by name and with the reason that nobody
+// else is told, as soon as it is known which client it means to be; what it brought is not.
+func TestARefusedTokenRequestIsInTheLog(t *testing.T) {
+	w, owner := hospital(t)
+	p := admit(t, w, owner, "acme", complaint{kind: "generic"})
+	i := newTokenIssuer(t)
+	secret, c := w.client("connection", func(c *registry.Client) {
+		c.Trust = registry.Trust{Issuer: i.URL, Subject: "sync", Audiences: []string{"api://muster"}}
+	})
+	brief, _, err := w.vendor.AddClientSecret(soon(t), "acme", c.ID, time.Microsecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	once := i.assertion(map[string]any{"jti": "once"})
+	w.ask("", asserted(c, once)).token(t, "the first time")
+	const canary = "Canary7f3aQ"
+	refused := func(what string, form url.Values, detail string, diagnosis ...string) {
+		t.Helper()
+		a := w.form("/t/acme/oauth/token?client_secret="+canary, "", form.Encode())
+		r := p.logged(a)
+		if a.status != http.StatusUnauthorized || r.Status != a.status || r.Holder() != "client provisioning" || r.Connection != "connection" || r.Method != "POST" ||
+			r.Path != "/t/acme/oauth/token" || r.Query != "" || r.Body != "" || r.ScimType != "invalid_client" || !strings.Contains(r.Detail, detail) || !slices.Equal(r.Diagnoses, diagnosis) {
+			t.Errorf("%s: got %d, and the log says %+v", what, a.status, r)
+		}
+	}
+	refused("another secret", post(c, canary), "no such secret", "client-not-proved")
+	refused("an expired secret", post(c, brief), "the secret has expired", "client-secret-expired")
+	refused("another audience", asserted(c, i.assertion(map[string]any{"jti": "1", "aud": "api://other"})), `aud names "api://other"`, "client-not-proved")
+	refused("brought before", asserted(c, once), "brought before", "client-not-proved")
+	if err := w.vendor.RevokeClientSecret(soon(t), "acme", c.Secrets[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	refused("a revoked secret", post(c, secret), "the secret was revoked", "client-not-proved")
+	if err := w.vendor.RemoveClient(soon(t), "acme", c.ID); err != nil {
+		t.Fatal(err)
+	}
+	refused("a removed client", post(c, secret), "the client was removed", "token-revoked")
+	before := len(p.recorded())
+	w.ask("", post(registry.Client{ID: uuid.New()}, secret))
+	w.ask("", url.Values{"grant_type": {"password"}, "client_id": {c.ID.String()}})
+	if n := len(p.recorded()); n != before {
+		t.Errorf("the log holds %d requests of nobody that the tenant knows", n-before)
+	}
+	for _, hidden := range []string{canary, secret, brief, once} {
+		if tables := tablesWith(t, owner, hidden); len(tables) > 0 {
+			t.Errorf("%.20s… stands in %q", hidden, tables)
+		}
+		if strings.Contains(w.log.String(), hidden) {
+			t.Errorf("%.20s… stands in the server's log", hidden)
+		}
+	}
 }

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,15 +27,21 @@ type Client struct {
 	tenant, id                              uuid.UUID
 	tenantEpoch, connectionEpoch, thisEpoch int64
 	lifetime                                time.Duration // of its access tokens
+	shut                                    string        // why it gets none, whatever it proves; empty: it may
 	secrets                                 []clientSecret
 	proof                                   proof
 }
 
-// A clientSecret is one of a client's secrets that may be used now.
+// A clientSecret is one of a client's secrets.
 type clientSecret struct {
-	id   uuid.UUID
-	hash []byte
+	id    uuid.UUID
+	hash  []byte
+	ended string // why it may not be used now; empty: it may
 }
+
+// knownSecrets bounds the secrets of a client that are looked at, those that may be used
+// first, then the newest: of these it can be said why they do not hold.
+const knownSecrets = 50
 
 // A proof is by what a client proved itself: a secret, or an assertion.
 type proof struct {
@@ -49,9 +57,10 @@ type ClientToken struct {
 	Lifetime time.Duration
 }
 
-// Client finds an OAuth client at a tenant's address. An unknown tenant, an
-// unknown or removed client, a disabled connection and a suspended tenant are
-// one answer, ErrUnauthenticated, after one round trip.
+// Client finds an OAuth client at a tenant's address. An unknown tenant and an unknown
+// client are one answer, ErrUnauthenticated, after one round trip. A client that was
+// removed, or whose connection is disabled or tenant suspended, proves nothing to anybody,
+// and can be named in the log.
 func (s *Store) Client(ctx context.Context, tenant, clientID string) (*Client, error) {
 	if !registry.IsSlug(tenant) {
 		return nil, ErrUnauthenticated
@@ -92,24 +101,29 @@ func (c *Client) read(ctx context.Context, more func(*pgx.Batch)) error {
 	nameTenant(b, c.tenant.String(), everyConnection)
 	b.Queue(`
 		select l.connection_id, c.kind, l.read_only, l.token_seconds, t.epoch, c.epoch, l.epoch,
-			coalesce(l.issuer, ''), coalesce(l.subject, ''), coalesce(l.jwks_uri, ''), l.audiences
+			coalesce(l.issuer, ''), coalesce(l.subject, ''), coalesce(l.jwks_uri, ''), l.audiences,
+			case when t.state <> 'active' then 'the tenant is suspended' when c.state <> 'active' then 'the connection is disabled'
+				when l.revoked_at is not null then 'the client was removed' else '' end
 		from clients l
 		join connections c on c.tenant_id = l.tenant_id and c.id = l.connection_id
 		join tenants t on t.id = l.tenant_id
-		where l.tenant_id = $1 and l.id = $2 and l.revoked_at is null and c.state = 'active' and t.state = 'active'`, c.tenant, c.id).
+		where l.tenant_id = $1 and l.id = $2`, c.tenant, c.id).
 		Query(func(rows pgx.Rows) error {
 			_, err := pgx.ForEachRow(rows, []any{&c.Connection, &c.Kind, &c.ReadOnly, &seconds, &c.tenantEpoch, &c.connectionEpoch, &c.thisEpoch,
-				&c.Trust.Issuer, &c.Trust.Subject, &c.Trust.JWKSURI, &c.Trust.Audiences}, func() error {
+				&c.Trust.Issuer, &c.Trust.Subject, &c.Trust.JWKSURI, &c.Trust.Audiences, &c.shut}, func() error {
 				exists = true
 				return nil
 			})
 			return err
 		})
 	b.Queue(`
-		select id, hash from client_secrets
-		where tenant_id = $1 and client = $2 and revoked_at is null and expires_at > now()`, c.tenant, c.id).
+		select id, hash, case when revoked_at is not null then 'the secret was revoked' when expires_at <= now() then 'the secret has expired' else '' end
+		from client_secrets where tenant_id = $1 and client = $2
+		order by revoked_at is null and expires_at > now() desc, created_at desc limit $3`, c.tenant, c.id, knownSecrets).
 		Query(func(rows pgx.Rows) (err error) {
-			c.secrets, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s clientSecret, err error) { return s, row.Scan(&s.id, &s.hash) })
+			c.secrets, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s clientSecret, err error) {
+				return s, row.Scan(&s.id, &s.hash, &s.ended)
+			})
 			return err
 		})
 	more(b)
@@ -125,18 +139,32 @@ func (c *Client) read(ctx context.Context, more func(*pgx.Batch)) error {
 // [Directory.Rate].
 func (c *Client) Rate() int { return c.store.rateOf(c.tenant) }
 
-// ProveSecret proves the client by one of its secrets, or is ErrUnauthenticated.
-// It takes as long for a wrong one as for a right one.
+// Shut is why the client gets no token whatever it proves: an ErrUnauthenticated, or nil.
+func (c *Client) Shut() error { return unauthenticated(c.shut) }
+
+// unauthenticated is ErrUnauthenticated for a reason, of which whoever asked learns
+// nothing; "": nil.
+func unauthenticated(why string) error {
+	if why == "" {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrUnauthenticated, why)
+}
+
+// ProveSecret proves the client by one of its secrets, or is ErrUnauthenticated, which
+// says why to the log. It takes as long for a wrong one as for a right one.
 func (c *Client) ProveSecret(secret string) error {
 	sum := sha256.Sum256([]byte(secret))
+	found := clientSecret{ended: "the client has no such secret"}
 	for _, known := range c.secrets {
 		if subtle.ConstantTimeCompare(known.hash, sum[:]) == 1 {
-			c.proof = proof{given: true, secret: uuid.NullUUID{UUID: known.id, Valid: true}}
+			found = known
 		}
 	}
-	if !c.proof.given {
-		return ErrUnauthenticated
+	if err := cmp.Or(c.Shut(), unauthenticated(found.ended)); err != nil {
+		return err
 	}
+	c.proof = proof{given: true, secret: uuid.NullUUID{UUID: found.id, Valid: true}}
 	return nil
 }
 
@@ -144,10 +172,21 @@ func (c *Client) ProveSecret(secret string) error {
 // against its Trust. id, if it has one, is accepted once; until is when nobody
 // would accept it any more.
 func (c *Client) ProveAssertion(id string, until time.Time) {
-	c.proof = proof{given: true, until: until}
+	c.proof = proof{given: c.shut == "", until: until}
 	if id != "" {
 		c.proof.assertion = hash(id)
 	}
+}
+
+// Refused keeps in the provisioning log that the client got no token, and why. code is
+// of OAuth (RFC 6749 §5.2).
+func (c *Client) Refused(r Request, status int, code string, why error) {
+	if r.ID == uuid.Nil {
+		return
+	}
+	row := requestRow{tenant: c.tenant, connection: c.Connection, credential: c.id}.came(r)
+	row.status, row.scimType, row.detail = int16(status), code, keep(why.Error(), longestDetail)
+	c.store.keepRequest(row)
 }
 
 // Token gives a client that has proved itself an access token, which opens its
@@ -170,7 +209,7 @@ func (c *Client) Token(ctx context.Context) (ClientToken, error) {
 		return b
 	})
 	if state(err) == "23505" { // the assertion's id: a token's hash comes twice to nobody
-		err = ErrUnauthenticated
+		err = unauthenticated("the assertion was brought before")
 	}
 	if err != nil {
 		return ClientToken{}, err

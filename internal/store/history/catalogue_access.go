@@ -25,6 +25,28 @@ var accessDiagnoses = []Diagnosis{
 		},
 	},
 	{
+		ID:    "client-secret-expired",
+		Title: "the secret of the OAuth client has expired",
+		Text: "The client gets no access token, so that from the end of its last one nothing changes here: who is deactivated in the directory keeps " +
+			"their access.",
+		fixes: map[string]string{
+			"entra": "Make a new secret (muster client secret add). " + entraAdmin + "paste it as Client Secret, test the connection, save, and restart provisioning.",
+			"okta":  "Make a new secret (muster client secret add). " + oktaAPI + "paste it, test the credentials and save.",
+			"":      "Make a new secret (muster client secret add) and give it to the client.",
+		},
+	},
+	{
+		ID:    "client-not-proved",
+		Title: "the OAuth client asks for access tokens and cannot prove itself",
+		Text: "It is answered invalid_client, whatever is wrong; the evidence says what. Without a token nothing changes here. If it is none of " +
+			"your doing, somebody tries secrets.",
+		fixes: map[string]string{
+			"entra": entraAdmin + "enter Client Identifier and Client Secret anew (muster client secret add makes one), or compare issuer, subject and audience with what muster client list says; test the connection and save.",
+			"okta":  oktaAPI + "enter the client id and a secret anew (muster client secret add makes one), test the credentials and save.",
+			"":      "Enter the client id and a secret anew (muster client secret add makes one), or compare issuer, subject and audience with what is set up here.",
+		},
+	},
+	{
 		ID:    "token-expires-soon",
 		Title: "the last token or secret of the connection expires soon",
 		Text:  "From then on nothing changes here any more: who is deactivated in the directory keeps their access.",

@@ -196,6 +196,9 @@ func (rd *reading) notes(quirks ...string) []Note {
 	return found
 }
 
+// asksForToken reports whether an OAuth client asked for an access token.
+func (rd *reading) asksForToken() bool { return strings.HasSuffix(rd.Path, "/oauth/token") }
+
 // slug is the tenant that the request's address names.
 func (rd *reading) slug() string {
 	parts := strings.Split(rd.Path, "/")

@@ -17,7 +17,8 @@ type Request struct {
 	ID         uuid.UUID  `json:"id"`
 	At         time.Time  `json:"at"`
 	Connection string     `json:"connection"`
-	Credential string     `json:"credential"` // name of the token or OAuth client
+	Credential string     `json:"credential"`       // name of the token or OAuth client
+	Client     bool       `json:"client,omitempty"` // it is a client, not a token
 	Agent      string     `json:"agent,omitempty"`
 	Method     string     `json:"method"`
 	Path       string     `json:"path"`
@@ -25,7 +26,7 @@ type Request struct {
 	Body       Body       `json:"body,omitempty"`  // without secrets, and bounded
 	Notes      []Note     `json:"notes,omitempty"` // what was ignored or repaired
 	Status     int        `json:"status"`
-	ScimType   string     `json:"scim_type,omitempty"`
+	ScimType   string     `json:"scim_type,omitempty"` // or, of a token request, OAuth's error
 	Detail     string     `json:"detail,omitempty"`
 	Found      *int       `json:"found,omitempty"`   // resources that a list holds in all
 	Took       float64    `json:"took_ms,omitempty"` // milliseconds; of a write, until its commit was sent
@@ -36,6 +37,14 @@ type Request struct {
 
 	connection uuid.UUID
 	notHeld    string // why the credential did not hold: revoked | expired | disabled | suspended
+}
+
+// Holder is who made the request: "token main", "client entra".
+func (r *Request) Holder() string {
+	if r.Client {
+		return "client " + r.Credential
+	}
+	return "token " + r.Credential
 }
 
 // Body is a request's body. What is JSON is shown as JSON.
@@ -143,9 +152,9 @@ func (r *Reader) rows(ctx context.Context, q Query) ([]Request, error) {
 
 // requestColumns are what is read of a request. One that no credential made is a
 // command's, and not asked for.
-const requestColumns = `r.id, r.at, r.connection_id, c.name, coalesce(k.name, l.name, ''), r.method, r.path, coalesce(r.query, ''), coalesce(r.agent, ''),
+const requestColumns = `r.id, r.at, r.connection_id, c.name, coalesce(k.name, l.name, ''), k.id is null and l.id is not null, r.method, r.path, coalesce(r.query, ''), coalesce(r.agent, ''),
 		coalesce(r.body, ''), coalesce(r.status, 0), coalesce(r.scim_type, ''), coalesce(r.detail, ''), r.found, coalesce(r.micros, 0), r.subject, r.notes,
-		case when k.revoked_at <= r.at then 'revoked' when k.expires_at <= r.at then 'expired'
+		case when k.revoked_at <= r.at or l.revoked_at <= r.at then 'revoked' when k.expires_at <= r.at then 'expired'
 			when c.state <> 'active' then 'disabled' when t.state <> 'active' then 'suspended' else '' end
 	from provisioning_requests r
 	join tenants t on t.id = r.tenant_id
@@ -158,7 +167,7 @@ func scanRequest(row pgx.CollectableRow) (Request, error) {
 	var body string
 	var notes *string
 	var micros int64
-	err := row.Scan(&r.ID, &r.At, &r.connection, &r.Connection, &r.Credential, &r.Method, &r.Path, &r.Query, &r.Agent,
+	err := row.Scan(&r.ID, &r.At, &r.connection, &r.Connection, &r.Credential, &r.Client, &r.Method, &r.Path, &r.Query, &r.Agent,
 		&body, &r.Status, &r.ScimType, &r.Detail, &r.Found, &micros, &r.Subject, &notes, &r.notHeld)
 	if err != nil {
 		return Request{}, err

@@ -36,6 +36,8 @@ var requestRules = []requestRule{
 	{"rate-limited", rateLimited},
 	{"token-expired", notHeldBecause("expired")},
 	{"token-revoked", notHeldBecause("revoked")},
+	{"client-secret-expired", secretExpired},
+	{"client-not-proved", clientUnproved},
 	{"connection-disabled", notHeldBecause("disabled")},
 	{"tenant-suspended", notHeldBecause("suspended")},
 	{"wrong-base-url", wrongBase},
@@ -232,12 +234,28 @@ func rateLimited(rd *reading) (string, bool) {
 
 func notHeldBecause(why string) func(*reading) (string, bool) {
 	return func(rd *reading) (string, bool) {
-		return "token " + rd.Credential, (rd.Status == 401 || rd.Status == 429) && rd.notHeld == why && rd.atHome()
+		return rd.Holder(), (rd.Status == 401 || rd.Status == 429) && rd.notHeld == why && rd.atHome()
 	}
 }
 
 // atHome reports whether the request came to an address of its own tenant.
-func (rd *reading) atHome() bool { return rd.slug() == rd.connection.tenant && rd.endpoint != "" }
+func (rd *reading) atHome() bool {
+	return rd.slug() == rd.connection.tenant && (rd.endpoint != "" || rd.asksForToken())
+}
+
+// secretExpired and unproved are of an OAuth client that gets no token, for the reason
+// that the token endpoint keeps.
+func secretExpired(rd *reading) (string, bool) {
+	return rd.Holder(), rd.unproved() && strings.HasSuffix(rd.Detail, "the secret has expired")
+}
+
+func clientUnproved(rd *reading) (string, bool) {
+	_, expired := secretExpired(rd)
+	_, why, _ := strings.Cut(rd.Detail, ": ")
+	return rd.Holder() + ": " + why, rd.unproved() && !expired
+}
+
+func (rd *reading) unproved() bool { return rd.asksForToken() && rd.Status == 401 && rd.notHeld == "" }
 
 func wrongBase(rd *reading) (string, bool) {
 	_, found := belowBase(rd.Path)
