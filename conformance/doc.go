@@ -71,7 +71,11 @@
 //   - {neighbour} and {neighbourToken} (Needs: neighbour): another tenant;
 //   - {siblingToken}: another connection of the same tenant;
 //   - {strictToken}: a strict connection of the same tenant;
-//   - {personToken}: an access token of a person of the same tenant, for /Me.
+//   - {personToken}: an access token of a person of the same tenant, for /Me;
+//   - {tokenURL}: where OAuth clients of the connection fetch access tokens of an hour;
+//     with {clientID}, {clientSecret}, {nextSecret} and {clientBasic} of one that has two
+//     secrets, {expiredSecret}, a form with one that has expired, and {signedClientID},
+//     {assertion} and {strangeAssertion} of one that its issuer's assertions prove.
 //
 // A target that begins with {neighbour} goes there; a header
 // "Authorization: Bearer {neighbourToken}" says who sends it.

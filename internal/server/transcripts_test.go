@@ -180,6 +180,7 @@ var actors = map[string]func(w *world, tenant string, named map[string]string){
 	"personToken": func(w *world, tenant string, named map[string]string) {
 		named["personToken"] = w.person(tenant)
 	},
+	"tokenURL": (*world).clients,
 }
 
 // The same transcripts hold on a tenant with a neighbour: the neighbour's data
