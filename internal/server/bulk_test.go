@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/muster-id/muster/internal/server"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/registry"
 	"github.com/muster-id/muster/internal/store/storetest"
@@ -88,7 +89,8 @@ func TestABulkRequestBeginsNothingThatItsTimeDoesNotSufficeFor(t *testing.T) {
 func TestABulkRequestEndsWithItsClient(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	inserts := &interrupt{at: 3, do: leave}
-	w := start(t, storetest.New(t, func(c *store.Config) { c.Tracer = inserts }))
+	owner, database := storetest.Database(t)
+	w := start(t, storetest.Open(t, database, func(c *store.Config) { c.Tracer = inserts }))
 	w.tenant("acme")
 	token := w.connect("acme", "entra", "lenient")
 	request := httptest.NewRequestWithContext(ctx, "POST", "/t/acme/scim/v2/Bulk", strings.NewReader(bulkOf(createsOf(20)...)))
@@ -97,6 +99,27 @@ func TestABulkRequestEndsWithItsClient(t *testing.T) {
 	if n := w.users(token); n > 3 {
 		t.Errorf("%d users are there, want 3 at most", n)
 	}
+	if begun := len(slices.DeleteFunc(w.logged(t, owner), func(row string) bool { return !strings.HasPrefix(row, "POST /Users ") })); begun > 3 {
+		t.Errorf("%d operations were begun, want 3 at most", begun)
+	}
+}
+
+// logged are the rows of acme's provisioning log, "POST /Users 201", in alphabetical order.
+func (w *world) logged(t *testing.T, owner string) []string {
+	t.Helper()
+	if err := w.store.FlushRequests(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := storetest.Look(t, owner, "acme").Query(t.Context(), `select method || ' ' || split_part(path, '/scim/v2', 2) || ' ' || status from provisioning_requests`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	return got
 }
 
 // An interrupt does something when users are inserted for the nth time.
@@ -249,24 +272,57 @@ func TestOperationsAreInTheProvisioningLog(t *testing.T) {
 	w := start(t, storetest.Open(t, database))
 	w.tenant("acme")
 	token := w.connect("acme", "entra", "lenient")
-	a := w.scim("POST", "/Bulk", token, bulkOf(createOf("1", "alex", ""), createOf("2", "ALEX", ""), `{"method":"DELETE","path":"/Users/bulkId:1"}`, `{"method":"GET"}`))
+	const nothing = `{"op":"replace","path":"userName","value":"alex"}`
+	a := w.scim("POST", "/Bulk", token, bulkOf(createOf("1", "alex", ""), createOf("2", "ALEX", ""),
+		`{"method":"PATCH","path":"/Users/bulkId:1","data":`+patchOf(nothing)+`}`, `{"method":"DELETE","path":"/Users/bulkId:1"}`,
+		`{"method":"DELETE","path":"/Users?filter=password eq \"Canary\""}`, `{"method":"GET"}`))
 	a.statuses(t)
-	if err := w.store.FlushRequests(soon(t)); err != nil {
-		t.Fatal(err)
-	}
-	conn := storetest.Look(t, owner, "acme")
-	rows, err := conn.Query(t.Context(), `select method || ' ' || path || ' ' || status from provisioning_requests order by at, id`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	const base = " /t/acme/scim/v2"
-	want := []string{"DELETE" + base + "/Users/bulkId:1 204", "GET" + base + " 405", "POST" + base + "/Bulk 200", "POST" + base + "/Users 201", "POST" + base + "/Users 409"}
-	slices.Sort(got)
+	got := w.logged(t, owner)
+	want := []string{"DELETE (redacted) 400", "DELETE /Users/bulkId:1 204", "GET  405",
+		"PATCH /Users/bulkId:1 200", "POST /Bulk 200", "POST /Users 201", "POST /Users 409"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// What a bulk request did counts against the tenant's rate, operation by operation.
+func TestABulkRequestIsChargedForItsOperations(t *testing.T) {
+	w := serve(t, storetest.New(t), server.NewMetrics(), func(c *server.Config) { c.Limits.Requests = server.Rate{PerSecond: 1, Burst: 20} })
+	w.tenant("acme")
+	token := w.connect("acme", "entra", "lenient")
+	for range 3 {
+		if a := w.scim("POST", "/Bulk", token, bulkOf(createOf("1", "alex", ""))); a.status != http.StatusOK {
+			t.Fatalf("a small one: got %d %s", a.status, a.body)
+		}
+	}
+	w.scim("POST", "/Bulk", token, bulkOf(createsOf(100)...)).statuses(t)
+	w.scim("GET", "/Users", token, "").refusal(t, "after 100 operations", http.StatusTooManyRequests, "")
+}
+
+// A person whom a circle has brought back, and has completed, is inactive again where the
+// completion of another fails: nobody is deleted who was there before.
+func TestACircleThatCannotBeCompletedDeletesNobodyWhoWasThere(t *testing.T) {
+	w := start(t, storetest.New(t))
+	w.tenant("acme")
+	token := w.connect("acme", "entra", "strict")
+	const user = `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"back","externalId":"e1","active":`
+	back := w.create("/Users", token, user+`true}`)
+	if a := w.scim("PUT", "/Users/"+back, token, user+`false}`); a.status != http.StatusOK {
+		t.Fatalf("got %d %s", a.status, a.body)
+	}
+	manager := func(id string) string {
+		return `,"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"bulkId:` + id + `"}}`
+	}
+	a := w.scim("POST", "/Bulk", token, bulkOf(
+		createOf("back", "back", `,"externalId":"e1","active":true`+manager("new")),
+		createOf("new", "new", `,"timezone":"bulkId:new"`+manager("back")))) // an id, once it is known, is no time zone
+	if got, want := a.statuses(t), []string{"409", "400"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v: %s", got, want, a.body)
+	}
+	if a := w.scim("GET", "/Users/"+back, token, ""); a.status != http.StatusOK || !strings.Contains(a.body, `"active":false`) {
+		t.Errorf("who was inactive before: %d %s", a.status, a.body)
+	}
+	if n := w.users(token); n != 1 {
+		t.Errorf("%d users are there, want the one that was", n)
 	}
 }
