@@ -2,8 +2,12 @@ package scimhttp
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"reflect"
 	"slices"
+
+	"github.com/muster-id/muster/internal/scim"
 )
 
 // A circle are creations that refer to one another: each is created without
@@ -72,7 +76,7 @@ func (c circle) complete() (failed int, err error) {
 		if err != nil {
 			return i, err
 		}
-		done.status, done.existed = made.status, made.existed
+		done.status, done.was = made.status, made.was
 		c.made[i] = done
 	}
 	return 0, nil
@@ -95,25 +99,70 @@ func (c circle) undo(failed int, cause error) {
 	}
 }
 
-// takeBack deletes what a creation has made. A person whom it has reactivated
-// is deactivated again. It is done also where the client has gone.
+// takeBack deletes what a creation has made. A person whom it has brought back
+// becomes who they were. It is done also where the client has gone.
 func (c circle) takeBack(i int, made outcome) error {
 	e, _, err := c.call.target(c.request.Operations[i].Path)
 	if err != nil {
 		return err
 	}
-	t := task{e, http.MethodDelete, operation{id: made.resource.id, view: view{rt: e.rt}}}
-	if made.existed {
-		t.method, t.body = http.MethodPatch, []byte(deactivation)
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.call.context()), longestOperation)
 	defer cancel()
+	t := task{e, http.MethodDelete, operation{id: made.resource.id, view: view{rt: e.rt}}}
+	if made.was != nil {
+		t.method = http.MethodPut
+		t.endpoint.replace = func(part *call, op operation) (outcome, error) { return part.updateUser(op, restoring(e.rt, made)) }
+	}
 	part := c.open(i, undo, t.method, made.resource.location(""))
 	part.request = part.request.WithContext(ctx)
-	if _, err := do(part, t); err != nil {
-		return refuse(http.StatusServiceUnavailable, "it was created without its references and could not be taken back: delete %s, then send it again", made.resource.location(c.call.base()))
+	_, err = do(part, t)
+	switch {
+	case err == nil:
+		return nil
+	case made.was != nil:
+		return c.shutOut(part, t, err)
 	}
-	return nil
+	return refuse(http.StatusServiceUnavailable, "it was created without its references and could not be taken back: delete %s, then send it again",
+		made.resource.location(c.call.base()))
+}
+
+// shutOut deactivates somebody who was brought back and cannot become who they were,
+// because of cause, and says who.
+func (c circle) shutOut(part *call, t task, cause error) error {
+	t.method, t.body = http.MethodPatch, []byte(deactivation)
+	if _, err := do(part, t); err != nil {
+		cause = err
+	}
+	return refuse(http.StatusServiceUnavailable, "it brought back somebody who could not become who they were (%s): put right %s, then send it again",
+		wireError(cause, part.door.requestID(part.request)).fault.Detail, resource{rt: t.endpoint.rt, id: t.id}.location(c.call.base()))
 }
 
 const deactivation = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]}`
+
+// restoring makes of somebody what they were before made, but for what others have
+// changed since. Where somebody else has taken the userName or another unique value
+// meanwhile, nothing is restored.
+func restoring(rt *scim.ResourceType, made outcome) func(scim.Resource) (scim.Resource, []scim.Note, error) {
+	return func(now scim.Resource) (scim.Resource, []scim.Note, error) {
+		was, err := scim.ParseStored(rt, made.was)
+		if err != nil {
+			return nil, nil, err
+		}
+		given, err := scim.ParseStored(rt, made.resource.stored)
+		if err != nil {
+			return nil, nil, err
+		}
+		next := maps.Clone(now)
+		for name := range now {
+			if _, had := was[name]; !had && reflect.DeepEqual(now[name], given[name]) {
+				delete(next, name)
+			}
+		}
+		for name, value := range was {
+			if reflect.DeepEqual(now[name], given[name]) {
+				next[name] = value
+			}
+		}
+		return next, nil, nil
+	}
+}

@@ -21,11 +21,11 @@ func createUser(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	user, created, err := c.dir.CreateUser(c.context(), doc)
+	user, _, err := c.dir.CreateUser(c.context(), doc)
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{status: http.StatusCreated, resource: c.user(user), existed: !created, specified: doc.Specified(op.view.rt)}, nil
+	return outcome{status: http.StatusCreated, resource: c.user(user), was: user.Was, specified: doc.Specified(op.view.rt)}, nil
 }
 
 // readUser does GET /Users/{id} (RFC 7644 §3.4.1).

@@ -32,6 +32,7 @@ type User struct {
 	Locked     bool // ours: SCIM neither sees nor clears it
 	Deleted    bool
 	Groups     []GroupRef // only where they were asked for
+	Was        []byte     // JSON before a creation brought the user back; nil otherwise
 }
 
 // A GroupRef is one of a user's groups (RFC 7643 §4.1.2, groups).
@@ -276,11 +277,12 @@ func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.
 	if err != nil {
 		return User{}, false, err
 	}
+	var was []byte
 	u, _, err := dir.changeUser(ctx, userEdit{id: id, kind: "user.reactivated", status: 201, edit: func(p *person) ([]scim.Note, error) {
 		if p.active || p.externalID != created.externalID {
 			return nil, errTwinMoved
 		}
-		p.active = true
+		p.active, was = true, p.stored
 		note := scim.Note{Quirk: "Q55", Path: "active", Reason: "the person exists and was inactive: reactivated"}
 		next, notes, err := doc.Replace(dir.UserType(), p.resource)
 		if err != nil {
@@ -288,6 +290,7 @@ func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.
 		}
 		return append(notes, note), p.become(next)
 	}})
+	u.Was = was
 	return u, false, err
 }
 
