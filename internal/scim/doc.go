@@ -18,6 +18,8 @@
 //	what tenants declare of both                     declaration.go, definition.go, typedocument.go, tenant.go
 //	RFC 7644 §3.3   create, §3.5.1 replace           decode.go, replace.go
 //	RFC 7644 §3.4.2.2 filters                        lex.go, filter.go, filter_parse.go, match.go
+//	RFC 7644 §3.4.2.3 sorting                        sort.go
+//	RFC 7644 §3.4.3 queries by POST                  search.go
 //	RFC 7644 §3.5.2 PATCH                            patch*.go, member.go, path.go
 //	RFC 7644 §3.7   bulk requests                    bulk*.go
 //	RFC 7644 §3.9   attributes, excludedAttributes   projection.go
