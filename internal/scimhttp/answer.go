@@ -2,6 +2,7 @@ package scimhttp
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"time"
 
@@ -77,17 +78,12 @@ func (r resource) etag() string {
 	return `W/"` + strconv.FormatInt(r.version, 10) + `"`
 }
 
-// append writes the resource as v shows it. When that is everything, and nothing in
-// it refers to another resource, the stored bytes are copied and never parsed.
+// append writes the resource as v shows it. When that is everything, the stored bytes
+// are copied and never parsed.
 func (r resource) append(dst []byte, base string, v view) ([]byte, error) {
-	attributes := r.stored
-	if !v.whole || bytes.Contains(r.stored, []byte(`"manager":{`)) {
-		tree, err := scim.ParseStored(r.rt, r.stored)
-		if err != nil {
-			return dst, err
-		}
-		referManager(tree, base)
-		attributes = scim.AppendJSON(nil, r.rt, v.projection.Apply(r.rt, tree))
+	attributes, err := r.attributes(base, v)
+	if err != nil {
+		return dst, err
 	}
 	dst = r.appendSchemas(append(dst, '{'))
 	dst = append(dst, `,"id":"`...)
@@ -106,15 +102,46 @@ func (r resource) append(dst []byte, base string, v view) ([]byte, error) {
 	return append(dst, '}'), nil
 }
 
-// referManager adds the address of a manager that was given by its id alone (RFC 7643
-// §4.3). What is no id of ours refers to nobody here.
-func referManager(tree scim.Resource, base string) {
-	extension, _ := tree[scim.EnterpriseSchema].(map[string]any)
-	manager, _ := extension["manager"].(map[string]any)
-	id, _ := manager["value"].(string)
-	if _, err := uuid.Parse(id); err == nil && manager["$ref"] == nil {
-		manager["$ref"] = base + "/Users/" + id
+// attributes are what v shows of what is stored, as a JSON object.
+func (r resource) attributes(base string, v view) ([]byte, error) {
+	stored := r.stored
+	if id, at := r.manager(); at > 0 {
+		refer := appendString([]byte(`,"$ref":`), base+"/Users/"+id)
+		stored = slices.Concat(stored[:at], refer, stored[at:])
 	}
+	if v.whole {
+		return stored, nil
+	}
+	tree, err := scim.ParseStored(r.rt, stored)
+	if err != nil {
+		return nil, err
+	}
+	return scim.AppendJSON(nil, r.rt, v.projection.Apply(r.rt, tree)), nil
+}
+
+// manager is the id of a manager that was given without its address (RFC 7643 §4.3),
+// and where in the stored bytes the address belongs; 0 where there is none. What is
+// no id of ours refers to nobody here. The value comes first of what is stored, and
+// the name of an extension or attribute can stand there as a key only, because quotes
+// within a string are escaped.
+func (r resource) manager() (id string, at int) {
+	const key, length = `"manager":{"value":"`, 36
+	begin := bytes.Index(r.stored, []byte(`"`+scim.EnterpriseSchema+`":{`))
+	if begin < 0 {
+		return "", 0
+	}
+	enterprise := r.stored[begin:]
+	for _, other := range r.rt.Extensions {
+		if next := bytes.Index(enterprise[1:], []byte(`"`+other.ID+`":{`)); next >= 0 {
+			enterprise = enterprise[:1+next]
+		}
+	}
+	_, value, given := bytes.Cut(enterprise, []byte(key))
+	if !given || len(value) <= length || value[length] != '"' || uuid.Validate(string(value[:length])) != nil ||
+		bytes.HasPrefix(value[length+1:], []byte(`,"$ref":`)) {
+		return "", 0
+	}
+	return string(value[:length]), begin + len(enterprise) - len(value) + length + 1
 }
 
 // appendSchemas writes schemas as computed from what is stored: an extension's

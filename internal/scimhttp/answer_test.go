@@ -14,16 +14,18 @@ import (
 
 const origin = "https://muster.example/t/acme/scim/v2"
 
-func alice(t testing.TB, body string) resource {
+func alice(t testing.TB, body string) resource { return userOfType(t, scim.UserType(), body) }
+
+func userOfType(t testing.TB, rt *scim.ResourceType, body string) resource {
 	t.Helper()
-	doc, err := scim.Decode(scim.UserType(), []byte(body), scim.Lenient)
+	doc, err := scim.Decode(rt, []byte(body), scim.Lenient)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 22, 1, 2, 3, 456000, time.UTC)
 	return resource{
-		rt: scim.UserType(), id: "0193a5b0-0000-7000-8000-000000000000", version: 7, created: at, modified: at,
-		stored:  scim.AppendJSON(nil, scim.UserType(), doc.Resource),
+		rt: rt, id: "0193a5b0-0000-7000-8000-000000000000", version: 7, created: at, modified: at,
+		stored:  scim.AppendJSON(nil, rt, doc.Resource),
 		rows:    []row{{"0193a5b0-0000-7000-8000-000000000001", "/Groups/", "direct", `Tour "Guides"`}},
 		hasRows: true,
 	}
@@ -68,6 +70,57 @@ func TestAnswerIsSplicedAroundTheStoredBytes(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, read); diff != "" {
 		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+}
+
+// A manager that was given by an id of ours alone has an address in the answer, and
+// nobody else has: not whose id is another's, nor what only looks like a manager.
+func TestAnAnswerSaysWhereTheManagerIs(t *testing.T) {
+	const id, crew = "0193a5b0-0000-7000-8000-00000000000a", "urn:example:crew"
+	const elsewhere = "https://directory.example/people/7"
+	address := origin + "/Users/" + id
+	manager := func(fields string) string {
+		return `"` + scim.EnterpriseSchema + `":{"department":"Tours","manager":{` + fields + `}}`
+	}
+	declared, err := scim.ParseSchema([]byte(`{"id":"` + crew + `","name":"Crew","attributes":[{"name":"manager","type":"complex","subAttributes":[{"name":"value","type":"string"}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, _ := scim.StockType("User")
+	types, err := scim.TenantTypes([]scim.Declaration{declared}, []scim.TypeDeclaration{user.Extended(crew)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, want := range map[string]string{
+		manager(`"value":"` + id + `"`):                                                                            address,
+		manager(`"value":"` + id + `","displayName":"Morgan"`):                                                     address,
+		manager(`"value":"` + id + `","$ref":"` + elsewhere + `"`):                                                 elsewhere,
+		manager(`"value":"7"`):                                                                                     "",
+		manager(`"value":"` + id + `7"`):                                                                           "",
+		manager(`"displayName":"Morgan"`):                                                                          "",
+		manager(`"value":"`+id+`"`) + `,"` + crew + `":{}`:                                                         address,
+		`"` + scim.EnterpriseSchema + `":{"department":"Tours"}`:                                                   "",
+		`"` + scim.EnterpriseSchema + `":{"department":"\"manager\":{\"value\":\"` + id + `\""}`:                   "",
+		`"` + scim.EnterpriseSchema + `":{"department":"Tours"},"` + crew + `":{"manager":{"value":"` + id + `"}}`: "",
+		`"` + crew + `":{"manager":{"value":"` + id + `"}}`:                                                        "",
+	} {
+		r := userOfType(t, types[0], `{"userName":"alice",`+body+`}`)
+		r.rows, r.hasRows = nil, false
+		for _, excluded := range []string{"", "title"} { // spliced, and read and written anew
+			answer, err := r.append(nil, origin, show(t, r.rt, "", excluded))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var read map[string]any
+			if err := json.Unmarshal(answer, &read); err != nil {
+				t.Fatalf("%v: %s", err, answer)
+			}
+			_, after, _ := strings.Cut(string(answer), `"$ref":"`)
+			got, more, _ := strings.Cut(after, `"`)
+			if got != want || strings.Contains(more, "$ref") {
+				t.Errorf("%s, without %q: the address is %q, want %q:\n%s", body, excluded, got, want, answer)
+			}
+		}
 	}
 }
 
