@@ -72,13 +72,15 @@ func (dir *Directory) Group(ctx context.Context, id string, withMembers bool) (G
 // queueMembers reads the living members of a group, in the order of their ids.
 func (dir *Directory) queueMembers(b *pgx.Batch, group uuid.UUID, add func(m Member)) {
 	b.Queue(`
-		select u.id, 'User', coalesce(u.resource->>'displayName', u.resource->>'userName', '')
-		from memberships m join users u on u.tenant_id = m.tenant_id and u.id = m.member_user and u.deleted_at is null
+		select u.id, 'User', u.display from memberships m
+		cross join lateral (select id, coalesce(resource->>'displayName', resource->>'userName', '') as display from users
+			where tenant_id = $1 and id = m.member_user and deleted_at is null offset 0) u
 		where m.tenant_id = $1 and m.group_id = $2
 		union all
-		select g.id, 'Group', g.display_name
-		from memberships m join groups g on g.tenant_id = m.tenant_id and g.id = m.member_group and g.deleted_at is null
-		where m.tenant_id = $1 and m.group_id = $2
+		select g.id, 'Group', g.display_name from memberships m
+		cross join lateral (select id, display_name from groups
+			where tenant_id = $1 and id = m.member_group and deleted_at is null offset 0) g
+		where m.tenant_id = $1 and m.group_id = $2 and m.member_group is not null
 		order by 1`, dir.tenant, group).Query(func(rows pgx.Rows) error {
 		var m Member
 		_, err := pgx.ForEachRow(rows, []any{&m.ID, &m.Type, &m.Display}, func() error {

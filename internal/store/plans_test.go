@@ -137,6 +137,7 @@ func requests(t *testing.T, p *stand) []request {
 			_, err := p.scim().List(ctx, asking(t, scim.GroupType(), 10, `displayName eq "finance"`))
 			return err
 		}},
+		{"group with its members", 1, func(int) error { _, err := p.scim().Group(ctx, finance, true); return err }},
 		{"group by id", 1, func(int) error { _, err := p.scim().Group(ctx, finance, false); return err }},
 		{"create", 1, func(n int) error {
 			name := fmt.Sprintf("new-%d", n)
