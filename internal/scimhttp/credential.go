@@ -86,7 +86,7 @@ func (c *call) held() bool {
 func (c *call) permitted() error {
 	search := c.request.Method == http.MethodPost && strings.HasSuffix(strings.TrimRight(c.request.URL.Path, "/"), "/.search")
 	if c.dir != nil && c.dir.ReadOnly() && !c.reads() && !search {
-		return refuse(http.StatusForbidden, "this credential only reads: a change needs another")
+		return beyond("this credential only reads: a change needs another")
 	}
 	return nil
 }

@@ -42,6 +42,17 @@ type refusal struct {
 
 	limited bool // the tenant's own limit, and nothing that the request said
 	brought bool // of a 401: there was a token in the request
+	narrow  bool // of a 403: there was a token that holds, and not for this
+}
+
+// A narrowError refuses what the credential is not for.
+type narrowError struct{ fault *scim.Error }
+
+func (e *narrowError) Error() string { return e.fault.Error() }
+
+// beyond is the refusal of a change that the credential may not make.
+func beyond(format string, args ...any) error {
+	return &narrowError{refuse(http.StatusForbidden, format, args...)}
 }
 
 // wireError is the one translator of errors. What it does not know is ours: a
@@ -50,7 +61,10 @@ func wireError(err error, request uuid.UUID) refusal {
 	var fault *scim.Error
 	var taken *store.TakenError
 	var limit *limitError
+	var narrow *narrowError
 	switch {
+	case errors.As(err, &narrow):
+		return refusal{fault: narrow.fault, narrow: true}
 	case errors.As(err, &fault):
 		return refusal{fault: fault}
 	case errors.As(err, &taken):
@@ -116,7 +130,7 @@ func (a refusal) write(w http.ResponseWriter) {
 		panic(err) // strings and numbers
 	}
 	switch {
-	case a.fault.Status == http.StatusUnauthorized:
+	case a.fault.Status == http.StatusUnauthorized, a.narrow:
 		w.Header().Set("WWW-Authenticate", a.challenge())
 	case a.retry > 0: // whole seconds: some clients cannot read a date there (Q13)
 		w.Header().Set("Retry-After", strconv.FormatInt(int64((a.retry+time.Second-1)/time.Second), 10))
@@ -125,9 +139,13 @@ func (a refusal) write(w http.ResponseWriter) {
 }
 
 // challenge names the scheme by which to authenticate, and says of a token that was
-// brought that it does not hold (RFC 6750 §3.1): of every one the same.
+// brought that it does not hold, of every one the same, or is not for this (RFC 6750
+// §3.1).
 func (a refusal) challenge() string {
-	if a.brought {
+	switch {
+	case a.narrow:
+		return `Bearer realm="SCIM", error="insufficient_scope"`
+	case a.brought:
 		return `Bearer realm="SCIM", error="invalid_token"`
 	}
 	return `Bearer realm="SCIM"`

@@ -44,7 +44,7 @@ func (e endpoint) act(method string) act {
 	}
 	return func(c *call, op operation) (outcome, error) {
 		if !c.dir.MayWrite(e.rt) {
-			return outcome{}, refuse(http.StatusForbidden, "this credential may not change a %s: a change needs another", e.rt.Name)
+			return outcome{}, beyond("this credential may not change a %s: a change needs another", e.rt.Name)
 		}
 		return do(c, op)
 	}

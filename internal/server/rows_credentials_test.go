@@ -40,6 +40,7 @@ func credentialRows(t *testing.T, c *conforming) {
 }
 
 const forbidden = `403
+WWW-Authenticate: Bearer realm="SCIM", error="insufficient_scope"
 {"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"403","detail":"..."}`
 
 // The answers to a request with a token that does not hold, and to one without a token.
