@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"pgregory.net/rapid"
 
 	"github.com/muster-id/muster/internal/localpg"
 	"github.com/muster-id/muster/migrations"
@@ -44,6 +45,21 @@ func connect(t *testing.T) *pgx.Conn {
 	conn := dial(t, cluster.ServerURL(name))
 	execute(t, conn, fmt.Sprintf("set muster.tenant = '%s'; set muster.connection = '%s'", tenant, connection))
 	return conn
+}
+
+// check holds a property against transactions of one connection, one a case, of which
+// nothing stays.
+func check(t *testing.T, property func(*rapid.T, pgx.Tx)) {
+	t.Helper()
+	conn := connect(t)
+	rapid.Check(t, func(t *rapid.T) {
+		tx, err := conn.Begin(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback(context.Background())
+		property(t, tx)
+	})
 }
 
 func databaseName(t *testing.T) string {

@@ -25,6 +25,8 @@ const base = "https://muster.example/t/ringling/scim/v2"
 func userURL(n int) string  { return base + "/Users/" + userID(n) }
 func groupURL(n int) string { return base + "/Groups/" + groupID(n) }
 
+const testExtension = "urn:ietf:params:scim:schemas:extension:test:2.0:TestResource"
+
 // known are filters that identity providers send, and their negations.
 var known = map[string][]string{
 	"User": {
@@ -44,6 +46,22 @@ var known = map[string][]string{
 		`members[not (value eq "` + userID(0) + `")]`, `members[not (value eq "` + groupID(0) + `")]`,
 		`members.value ne "` + userID(0) + `"`, `members[type eq "group"].value ne "` + groupID(0) + `"`, `not (members pr)`,
 	},
+	"TestResource": {
+		`integerAttr gt 2`, `integerAttr le 10`, `not (integerAttr ge 9)`, `dec lt 2`, `dec ge 1.50`, `dec eq 0.10`, `dateTimeAttr le "2024-03-01T00:59:59.999999+01:00"`,
+		`complexAttr.sub2 gt 2`, `complexAttr[sub2 lt 11 and sub3 ne true]`, testExtension + `:extInteger gt 2`, `not (` + testExtension + `:extInteger lt 11)`,
+		`uniqueString eq "ss"`, `uniqueExactString eq "a"`, `not (` + oneOf("uniqueGlobalString", "A", "ss", "work", "z", "5", "é", "a b") + `)`, oneOf("uniqueString", "a", "home", "10", "k", "_"),
+		`identifier eq "ab" or multiStrings eq "K"`,
+		`multiComplex[primary eq false and not (type eq "work")]`, `multiComplex eq "a"`, `multiStrings ne "z"`, testExtension + ` pr`, `schemas eq "` + testExtension + `"`,
+	},
+}
+
+// oneOf is a filter by any of the values.
+func oneOf(attribute string, values ...string) string {
+	var terms []string
+	for _, v := range values {
+		terms = append(terms, attribute+` eq "`+v+`"`)
+	}
+	return strings.Join(terms, " or ")
 }
 
 func userID(n int) string  { return fmt.Sprintf("0f9c5e1e-0000-7000-8000-%012x", 0xa00+n) }
@@ -80,17 +98,15 @@ func drawRecord(t *rapid.T, rt *scim.ResourceType, id string) *record {
 	for _, name := range []string{"password", "active", "groups", "members"} {
 		delete(r.resource, name)
 	}
-	unique := "userName"
-	if rt.Name == "Group" {
-		unique = "displayName"
+	if unique := map[string]string{"User": "userName", "Group": "displayName"}[rt.Name]; unique != "" {
+		name, _ := r.resource[unique].(string)
+		if rapid.Bool().Draw(t, "other") {
+			name += id // names are unique: others are dropped by their id
+		} else {
+			name = id + name
+		}
+		r.resource[unique] = name
 	}
-	name, _ := r.resource[unique].(string)
-	if rapid.Bool().Draw(t, "other") {
-		name += id // names are unique: others are dropped by their id
-	} else {
-		name = id + name
-	}
-	r.resource[unique] = name
 	r.version = rapid.IntRange(1, 11).Draw(t, "version")
 	r.common = scim.Common{
 		Base:         base,
@@ -128,6 +144,8 @@ func drawElement(t *rapid.T, a *scim.Attribute) any {
 		return drawAttributes(t, a.Sub)
 	case scim.TypeBoolean:
 		return rapid.Bool().Draw(t, a.Name)
+	case scim.TypeInteger, scim.TypeDecimal, scim.TypeDateTime:
+		return drawTrapezeValue(t, a)
 	}
 	return rapid.SampledFrom(words).Draw(t, a.Name)
 }
@@ -140,7 +158,7 @@ func drawTime(t *rapid.T) time.Time {
 // drawBound draws a filter that rt answers, or nil if what it drew is refused.
 func drawBound(t *rapid.T, rt *scim.ResourceType) *scim.Filter {
 	text := drawFilter(t, rt, nil, 3)
-	if rapid.IntRange(0, 3).Draw(t, "known") == 0 {
+	if len(known[rt.Name]) > 0 && rapid.IntRange(0, 3).Draw(t, "known") == 0 {
 		text = rapid.SampledFrom(known[rt.Name]).Draw(t, "filter")
 	}
 	f, err := scim.ParseFilter(text)
@@ -236,7 +254,13 @@ func drawLiteral(t *rapid.T, a *scim.Attribute) string {
 	if a != nil && a.Type == scim.TypeBoolean {
 		return rapid.SampledFrom([]string{"true", "false", `"True"`}).Draw(t, "boolean")
 	}
+	if a != nil && (a.Type == scim.TypeInteger || a.Type == scim.TypeDecimal) {
+		return fmt.Sprint(drawOperand(t, a))
+	}
 	kind := rapid.IntRange(0, 9).Draw(t, "literal")
+	if a != nil && a.Type == scim.TypeDateTime {
+		kind = 0
+	}
 	if a != nil && (a.Path == "members.value" || a.Path == "groups.value") {
 		kind = min(kind, 4)
 	}

@@ -21,15 +21,8 @@ import (
 // one after another, are what a sort of everything that matches gives: by index,
 // by position, and by position from the end to the beginning.
 func TestPagesAreTheListInPieces(t *testing.T) {
-	conn := connect(t)
 	sorted, found := 0, 0
-	rapid.Check(t, func(t *rapid.T) {
-		ctx := context.Background()
-		tx, err := conn.Begin(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tx.Rollback(ctx)
+	check(t, func(t *rapid.T, tx pgx.Tx) {
 		d := drawDirectory(t)
 		d.insert(t, tx)
 		for range 5 {
@@ -381,29 +374,14 @@ func TestAPagesTextHoldsNothingOfTheClient(t *testing.T) {
 // Numbers and dates, which no stock schema has, are sorted as such, and strings
 // by their first 256 characters.
 func TestPostgresSortsNumbersDatesAndLongStrings(t *testing.T) {
-	conn := connect(t)
-	rapid.Check(t, func(t *rapid.T) {
-		ctx := context.Background()
-		tx, err := conn.Begin(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tx.Rollback(ctx)
-		d := directory{}
-		for i := range 5 {
-			u := &record{resource: drawTrapeze(t, trapeze.Core.Attributes), common: scim.Common{ID: userID(i), Base: base}}
-			u.resource["userName"] = userID(i)
+	check(t, func(t *rapid.T, tx pgx.Tx) {
+		d := drawTroupe(t, 5)
+		for _, u := range d.users {
 			if acts, ok := u.resource["acts"].([]any); ok && len(acts) > 0 {
 				acts[0] = strings.Repeat("é", 255) + acts[0].(string)
 			}
-			d.users = append(d.users, u)
-			if _, err := tx.Exec(ctx, `
-				insert into users (tenant_id, connection_id, id, user_name_key, active, resource, search)
-				values ($1, $2, $3, $4, false, '{}', $5)`,
-				tenant, connection, u.common.ID, u.common.ID, string(scim.SearchJSON(nil, trapeze, u.resource))); err != nil {
-				t.Fatal(err)
-			}
 		}
+		d.enter(t, tx)
 		a := rapid.SampledFrom(trapeze.Core.Attributes).Draw(t, "attribute")
 		ref := scim.Ref{Attr: a}
 		if a.Type == scim.TypeComplex {
