@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -194,7 +195,7 @@ func (p *program) readPaste(path string) ([]byte, error) {
 func writeExplanation(w io.Writer, x history.Explanation) {
 	e := x.Event
 	fmt.Fprintf(w, "%s of %s: %s\n", printable(e.Action), cellText(e.At), printable(e.Status))
-	field(w, "about", strings.Join(e.About, ", "))
+	field(w, "about", strings.Join(slices.Concat(e.About, e.Called), ", "))
 	if e.Code != "" || e.Reason != "" {
 		field(w, "it says", strings.Join(strings.Fields(e.Code+" "+e.Reason), " "))
 	}

@@ -374,13 +374,19 @@ func TestAPastedEntryLeadsToItsRequests(t *testing.T) {
 	}
 	send("POST", "/Users", `{"userName":"alice@corp.example","externalId":"alice","active":true}`, 201)
 	send("POST", "/Users", `{"userName":"Alice@corp.example","externalId":"9d0c","active":true}`, 409)
-	send("POST", "/Users", `{"userName":"bob@corp.example","externalId":"9d0d","active":true}`, 201)
+	send("POST", "/Users", `{"userName":"bob@corp.example","externalId":"9d0d","displayName":"Bob","active":true}`, 201)
+	send("POST", "/Users", `{"userName":"carol@corp.example","externalId":"9d0e","active":true,"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"9d0d","displayName":"Bob"}}}`, 201)
+	send("POST", "/Groups", `{"displayName":"Finance"}`, 201)
 	if err := w.store.FlushRequests(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	entry := func(at time.Time, who, action, status, code string) string {
 		return fmt.Sprintf(`{"activityDateTime":%q,"provisioningAction":%q,"sourceIdentity":{"id":%q},"provisioningStatusInfo":{"status":%q,"errorInformation":{"errorCode":%q}}}`,
 			at.UTC().Format(time.RFC3339), action, who, status, code)
+	}
+	called := func(at time.Time, who, name string) string {
+		return fmt.Sprintf(`{"eventType":"application.provision.user.push","published":%q,"outcome":{"result":"SUCCESS"},"target":[{"id":%q,"type":"AppUser","alternateId":"nobody@other.example","displayName":%q}]}`,
+			at.UTC().Format(time.RFC3339), who, name)
 	}
 	now := time.Now()
 	for _, test := range []struct {
@@ -390,8 +396,13 @@ func TestAPastedEntryLeadsToItsRequests(t *testing.T) {
 		verdict, meaning string
 	}{
 		{"who was refused", entry(now, "9d0c", "create", "failure", "EntryConflict"), []int{409}, "", "it was refused here: userName is already in use", "compare the matching attributes"},
-		{"who was made, by an id that only the body has", entry(now, "alice", "create", "success", ""), []int{201, 409}, "external-id-mail-nickname", "it was refused here", ""},
-		{"another action than came", entry(now, "9d0d", "delete", "success", ""), []int{201}, "", "it was done here", ""},
+		{"who was made, by an id that only the body has", entry(now, "alice", "create", "success", ""), []int{201}, "external-id-mail-nickname", "it was done here", ""},
+		{"done here, failed there", entry(now, "9d0d", "create", "failure", ""), []int{201}, "", "nothing about it was refused here", ""},
+		{"another action than came", entry(now, "9d0d", "delete", "success", ""), []int{201}, "", "no request that does it came", ""},
+		{"another action, which was refused", entry(now, "9d0c", "delete", "failure", ""), []int{409}, "", "one was refused: userName is already in use", ""},
+		{"somebody else of the same name, of another tenant", called(now, "7f7f", "Bob"), []int{201}, "", "a weak match", ""},
+		{"an id is more than a name", called(now, "9d0e", "Bob"), []int{201}, "manager-not-an-id", "it was done here", ""},
+		{"a group, which has its name alone", called(now, "00g1", "Finance"), []int{201}, "", "a weak match", ""},
 		{"long ago", entry(now.Add(-time.Hour), "9d0d", "create", "success", ""), nil, "", "no request about it came", ""},
 		{"skipped there", entry(now, "stranger", "other", "skipped", "NotEffectivelyEntitled"), nil, "", "decided to send nothing", "not assigned to the application"},
 	} {

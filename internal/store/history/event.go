@@ -18,7 +18,8 @@ type Event struct {
 	Status string    `json:"status"` // as the provider calls it: success, failure, skipped
 	Code   string    `json:"code,omitempty"`
 	Reason string    `json:"reason,omitempty"`
-	About  []string  `json:"about"` // ids and names of whom it is about, there and here
+	About  []string  `json:"about"`            // ids, user names and addresses of whom it is about, there and here
+	Called []string  `json:"called,omitempty"` // their display names, which others may have too
 }
 
 // Bounds of what may be pasted.
@@ -198,7 +199,8 @@ func (e entry) entra() Event {
 		}
 	}
 	for _, one := range []identity{e.SourceIdentity, e.TargetIdentity} {
-		v.name(one.ID, one.DisplayName)
+		v.name(one.ID)
+		v.call(one.DisplayName)
 		for _, detail := range []string{"UserPrincipalName", "userPrincipalName", "Email", "mail", "userName", "externalId"} {
 			v.name(one.Details[detail])
 		}
@@ -213,7 +215,8 @@ func (e entry) okta() Event {
 	}
 	for _, t := range e.Target {
 		if t.Type != "AppInstance" {
-			v.name(t.ID, t.AlternateID, t.DisplayName)
+			v.name(t.ID, t.AlternateID)
+			v.call(t.DisplayName)
 		}
 	}
 	return v.clipped()
@@ -228,14 +231,29 @@ func first(texts ...loose) string {
 	return ""
 }
 
-// name adds to whom the event is about.
-func (e *Event) name(names ...loose) {
+// name adds ids of whom the event is about.
+func (e *Event) name(names ...loose) { e.About = named(e.About, names) }
+
+// call adds what they are called; for Entra that may be their user name.
+func (e *Event) call(names ...loose) {
 	for _, name := range names {
-		s := string(name)
-		if s != "" && s != "unknown" && len(s) <= longestName && len(e.About) < mostNames && !slices.Contains(e.About, s) {
-			e.About = append(e.About, s)
+		if strings.Contains(string(name), "@") {
+			e.name(name)
+		} else {
+			e.Called = named(e.Called, []loose{name})
 		}
 	}
+}
+
+// named adds what is a name to a list, once and within bounds.
+func named(list []string, names []loose) []string {
+	for _, name := range names {
+		s := string(name)
+		if s != "" && s != "unknown" && len(s) <= longestName && len(list) < mostNames && !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 func (e Event) clipped() Event {

@@ -21,7 +21,7 @@ func TestParseEvents(t *testing.T) {
 		"targetIdentity":{"details":{},"displayName":"","id":"0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50"}}`
 	created := Event{
 		Source: "entra", At: noon, Action: "create", Status: "failure", Code: "DuplicateTargetEntries", Reason: "Two of them",
-		About: []string{"0a21", "Alice", "alice@corp.example", "0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50"},
+		About: []string{"0a21", "alice@corp.example", "0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50"}, Called: []string{"Alice"},
 	}
 	for story, test := range map[string]struct {
 		text string
@@ -32,14 +32,18 @@ func TestParseEvents(t *testing.T) {
 		"Entra, the portal's download": {"\uFEFF [" + graph + "]\n", []Event{created}},
 		"Entra, skipped: the step says why": {`{"activityDateTime":"2026-07-17T12:31:10Z","action":"Other","statusInfo":{"status":"skipped"},"sourceIdentity":{"id":"ae0c","displayName":"servers"},
 			"provisioningSteps":[{"name":"EntryImport","status":"success","details":{"objectId":"ae0c"}},{"name":"EntrySynchronizationSkip","status":"skipped","description":"already match","details":{"SkipReason":"RedundantExport","n":1}}]}`,
-			[]Event{{Source: "entra", At: noon, Action: "Other", Status: "skipped", Code: "RedundantExport", Reason: "already match", About: []string{"ae0c", "servers"}}}},
+			[]Event{{Source: "entra", At: noon, Action: "Other", Status: "skipped", Code: "RedundantExport", Reason: "already match", About: []string{"ae0c"}, Called: []string{"servers"}}}},
 		"Entra, CSV": {"id,activityDateTime,Provisioning action,Source identity id,Source identity display name,Source identity type,Status,Status error code,Status reason\n" +
 			"a3,2026-07-17T12:31:10Z,create,0a21,\"Alice, A.\",User,failure,Conflict,taken\n",
-			[]Event{{Source: "entra", At: noon, Action: "create", Status: "failure", Code: "Conflict", Reason: "taken", About: []string{"0a21", "Alice, A."}}}},
+			[]Event{{Source: "entra", At: noon, Action: "create", Status: "failure", Code: "Conflict", Reason: "taken", About: []string{"0a21"}, Called: []string{"Alice, A."}}}},
+		"Entra, CSV of the portal, which writes either there": {"Date (UTC),Action,Source Identity,Target Identity,Status\n\"7/17/2026, 12:31:10 PM\",Create,Alice A.,alice@corp.example,Success\n",
+			[]Event{{Source: "entra", At: noon, Action: "Create", Status: "Success", About: []string{"Alice A.", "alice@corp.example"}, Called: []string{"Alice A."}}}},
+		"Entra, whose display name is a user name": {`{"activityDateTime":"2026-07-17T12:31:10Z","sourceIdentity":{"displayName":"alice@corp.example"}}`,
+			[]Event{{Source: "entra", At: noon, About: []string{"alice@corp.example"}}}},
 		"Okta": {`{"actor":{"id":"00u","type":"SystemPrincipal"},"eventType":"application.provision.user.push_profile","published":"2026-07-17T12:31:10.000Z","outcome":{"result":"FAILURE","reason":"Bad Request. Errors reported by remote server: userName is already in use"},
 			"target":[{"id":"0oa1","type":"AppInstance","alternateId":"Timesheet","displayName":"Timesheet"},{"id":"0ua2","type":"AppUser","alternateId":"alice@corp.example","displayName":"Alice"},{"id":"00u3","type":"User","alternateId":"unknown"}],"displayMessage":"Push"}`,
 			[]Event{{Source: "okta", At: noon, Action: "application.provision.user.push_profile", Status: "failure", Reason: "Bad Request. Errors reported by remote server: userName is already in use",
-				About: []string{"0ua2", "alice@corp.example", "Alice", "00u3"}}}},
+				About: []string{"0ua2", "alice@corp.example", "00u3"}, Called: []string{"Alice"}}}},
 		"values of another kind": {`{"activityDateTime":"2026-07-17T12:31:10Z","provisioningAction":7,"provisioningStatusInfo":{"status":null,"errorInformation":null},"sourceIdentity":{"id":{"a":1}}}`,
 			[]Event{{Source: "entra", At: noon, About: []string{}}}},
 	} {

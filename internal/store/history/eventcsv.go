@@ -73,6 +73,11 @@ func csvEvent(columns, row []string) (Event, bool) {
 			e.Code = value
 		case strings.HasSuffix(name, "reason"):
 			e.Reason = value
+		case strings.HasSuffix(name, "displayname"):
+			e.call(loose(value))
+		case name == "sourceidentity", name == "targetidentity", name == "identity": // the portal writes an id there, or a display name
+			e.name(loose(value))
+			e.call(loose(value))
 		case identifies(name):
 			e.name(loose(value))
 		}
