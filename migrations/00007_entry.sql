@@ -97,14 +97,16 @@ begin
 			values (example, example, example, example, 1, 1, 1, now());
 		insert into groups (tenant_id, connection_id, id, display_name, display_name_key, external_id, resource, search)
 			values (example, example, example, n, n, n, '{}', '{}');
+		insert into memberships (tenant_id, connection_id, group_id, member_user) values (example, example, example, example);
 		insert into unique_values (tenant_id, connection_id, resource_type, attribute, digest, resource_id)
 			values (example, example, n, n, sha256(n::text::bytea), example);
 	end loop;
-	analyze users, sessions, groups, unique_values;
+	analyze users, sessions, groups, memberships, unique_values;
 	for n in 1 .. examples loop
 		example := md5(n::text)::uuid;
 		perform set_config('muster.tenant', example::text, true);
 		delete from unique_values where tenant_id = example;
+		delete from memberships where tenant_id = example;
 		delete from groups where tenant_id = example;
 		delete from sessions where tenant_id = example;
 		delete from users where tenant_id = example;

@@ -80,7 +80,7 @@ func (dir *Directory) queueMembers(b *pgx.Batch, group uuid.UUID, add func(m Mem
 		select g.id, 'Group', g.display_name from memberships m
 		cross join lateral (select id, display_name from groups
 			where tenant_id = $1 and id = m.member_group and deleted_at is null offset 0) g
-		where m.tenant_id = $1 and m.group_id = $2 and m.member_group is not null
+		where m.tenant_id = $1 and m.group_id = $2
 		order by 1`, dir.tenant, group).Query(func(rows pgx.Rows) error {
 		var m Member
 		_, err := pgx.ForEachRow(rows, []any{&m.ID, &m.Type, &m.Display}, func() error {

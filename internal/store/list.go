@@ -262,12 +262,14 @@ func membersColumn(wanted bool) string {
 		return `null::text[]`
 	}
 	return `array(
-			select 'U' || mu.id::text || coalesce(mu.resource->>'displayName', mu.resource->>'userName', '') from memberships m
-			join users mu on mu.tenant_id = m.tenant_id and mu.id = m.member_user and mu.deleted_at is null
+			select 'U' || mu.id::text || mu.display from memberships m
+			cross join lateral (select id, coalesce(resource->>'displayName', resource->>'userName', '') as display from users
+				where tenant_id = g.tenant_id and id = m.member_user and deleted_at is null offset 0) mu
 			where m.tenant_id = g.tenant_id and m.group_id = g.id
 			union all
 			select 'G' || mg.id::text || mg.display_name from memberships m
-			join groups mg on mg.tenant_id = m.tenant_id and mg.id = m.member_group and mg.deleted_at is null
+			cross join lateral (select id, display_name from groups
+				where tenant_id = g.tenant_id and id = m.member_group and deleted_at is null offset 0) mg
 			where m.tenant_id = g.tenant_id and m.group_id = g.id)`
 }
 

@@ -299,7 +299,7 @@ func TestConcurrentWalksShowEverybodyOnce(t *testing.T) {
 	var crowd sync.WaitGroup
 	for worker := range 4 {
 		crowd.Go(func() {
-			for n := 1000 * (worker + 1); ctx.Err() == nil; n++ {
+			for n := 1_000_000 * (worker + 1); ctx.Err() == nil; n++ {
 				id := arrive(t, p, n)
 				if n%2 == 0 {
 					leave(t, p, id)

@@ -63,9 +63,11 @@ func groupsColumns(wanted bool) string {
 		return `array[]::text[], false`
 	}
 	return `array(select g.id::text || g.display_name from memberships m
-			join groups g on g.tenant_id = m.tenant_id and g.id = m.group_id and g.deleted_at is null
+			cross join lateral (select id, display_name from groups
+				where tenant_id = u.tenant_id and id = m.group_id and deleted_at is null offset 0) g
 			where m.tenant_id = u.tenant_id and m.member_user = u.id),
-		exists (select from memberships m join memberships p on p.tenant_id = m.tenant_id and p.member_group = m.group_id
+		exists (select from memberships m
+			cross join lateral (select from memberships where tenant_id = u.tenant_id and member_group = m.group_id offset 0) above
 			where m.tenant_id = u.tenant_id and m.member_user = u.id)`
 }
 
