@@ -65,8 +65,11 @@ func (s Summary) Count(o Outcome) int {
 
 // Run plays transcripts and checks to the service provider, one after the other, beside
 // whatever is there: what it makes begins with the prefix and is deleted after each,
-// and a request that might change anything else is held back. Where others' resources
-// are there, what would count or list them too is not supported.
+// and a request that might change anything else is held back.
+//
+// What counts or lists everything is played only where nobody else's resources are, and
+// there with the names as they are written: a prefix would be found by a filter that
+// asks for a part of a name.
 //
 // It returns an error where the service provider cannot be asked at all, or ctx ends.
 func Run(ctx context.Context, provider Provider, o Options) (Summary, error) {
@@ -119,6 +122,7 @@ func (o Options) plays() ([]play, error) {
 	var all []play
 	for _, t := range transcripts {
 		if strings.HasPrefix(t.Name, "strict/") == o.Strict && o.chosen(t.Name) {
+			t.Needs = t.beside()
 			all = append(all, play{t.Name, slices.Contains(t.Needs, empty), t.run})
 		}
 	}
@@ -142,11 +146,6 @@ func (t *Transcript) run(ctx context.Context, provider Provider) Result {
 	result := Result{Name: t.Name, Promise: t.Promise, Rows: t.Rows()}
 	for _, step := range t.Steps {
 		provider.custody.learn(step.Request.Body)
-	}
-	if t.readsAll(provider.custody) && !slices.Contains(t.Needs, empty) {
-		needing := *t
-		needing.Needs = append(slices.Clone(t.Needs), empty)
-		t = &needing
 	}
 	report := Play(ctx, provider, t)
 	result.Outcome, result.Lacking = report.Outcome, report.Lacking
@@ -199,15 +198,27 @@ var (
 	listing = regexp.MustCompile(`^(?:/[A-Za-z]+)?/?(?:\?|$)|/\.search`)
 )
 
+// beside is what the transcript needs of a service provider that others may use too.
+func (t *Transcript) beside() []string {
+	if t.readsAll() && !slices.Contains(t.Needs, empty) {
+		return append(slices.Clone(t.Needs), empty)
+	}
+	return t.Needs
+}
+
 // readsAll reports whether a step pins what a list holds without naming what it asks for.
-func (t *Transcript) readsAll(names *custody) bool {
+func (t *Transcript) readsAll() bool {
+	given := newCustody("", false)
+	for _, step := range t.Steps {
+		given.learn(step.Request.Body)
+	}
 	return slices.ContainsFunc(t.Steps, func(step Step) bool {
 		asked := strings.ToLower(step.Request.Target + step.Request.Body)
 		if !listing.MatchString(step.Request.Target) || !pinned.MatchString(step.Want.Body) {
 			return false
 		}
 		asked = strings.NewReplacer("%40", "@", "%22", `"`, "%20", " ", "+", " ").Replace(asked)
-		for name := range names.names {
+		for name := range given.names {
 			if strings.Contains(asked, `"`+name) || strings.Contains(asked, "eq "+name) {
 				return false
 			}

@@ -46,6 +46,34 @@ func TestConformanceBesideOthers(t *testing.T) {
 	}
 }
 
+// On a service provider that holds nobody, which is where most can be played, nothing
+// fails, what is sent is what is shown, and nothing is left.
+func TestConformanceOnAnEmptyTenant(t *testing.T) {
+	w := start(t, storetest.New(t))
+	w.tenant("acme")
+	token := w.connect("acme", "connection", "lenient")
+	before := w.everything(t, "acme", token)
+
+	summary, err := conformance.Run(t.Context(), conformance.Provider{Base: w.base("acme"), Token: token}, conformance.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range summary.Results {
+		if r.Outcome == conformance.Failed {
+			t.Errorf("%s: step %d: %s\n%s\n%s", r.Name, r.Step, r.Error, r.Request, r.Answer)
+		}
+		if len(r.Left) > 0 {
+			t.Errorf("%s left %v", r.Name, r.Left)
+		}
+	}
+	if n := summary.Count(conformance.Passed); n < 160 || !summary.Empty {
+		t.Errorf("%d passed, empty %v", n, summary.Empty)
+	}
+	if after := w.everything(t, "acme", token); after != before {
+		t.Errorf("got\n%s\nwant\n%s", after, before)
+	}
+}
+
 // everything is what a connection holds.
 func (w *world) everything(t *testing.T, tenant, token string) string {
 	t.Helper()
