@@ -371,30 +371,29 @@ func (s *Store) authenticate(ctx context.Context, tenant uuid.UUID, r CheckReque
 }
 
 func queueAsked(b *pgx.Batch, tenant uuid.UUID, r CheckRequest, collect func(pgx.Rows) error) {
-	asked := func(fit string) string {
-		return `select ` + admissionColumns + `
-			from tenants t
-			join applications a on a.client_id = $2 and t.id = any(a.tenants)
-			cross join (` + fit + `) fit
-			cross join lateral (select * from users where tenant_id = $1 and id = fit.id and deleted_at is null offset 0) u
-			join connections c on c.tenant_id = t.id and c.id = u.connection_id
-			where t.id = $1 limit 2`
-	}
+	const of = `
+		from tenants t
+		join applications a on a.client_id = $2 and t.id = any(a.tenants)
+		cross join (`
+	const fit = `) fit
+		cross join lateral (select * from users where tenant_id = $1 and id = fit.id and deleted_at is null offset 0) u
+		join connections c on c.tenant_id = t.id and c.id = u.connection_id
+		where t.id = $1 limit 2`
 	if r.UserID != "" {
 		id, err := parseID(r.UserID)
 		if err != nil {
 			id = uuid.Nil // nobody's
 		}
-		b.Queue(asked(`select $3::uuid as id`), tenant, r.ClientID, id).Query(collect)
+		b.Queue(`select `+admissionColumns+of+`select $3::uuid as id`+fit, tenant, r.ClientID, id).Query(collect)
 		return
 	}
 	// A bound identity is the person; an unbound subject is, where the
 	// connection matches people by it.
-	b.Queue(asked(`
+	b.Queue(`select `+admissionColumns+of+`
 			select i.user_id as id from identities i join connections k on k.tenant_id = i.tenant_id and k.id = i.connection_id
 			where i.tenant_id = $1 and k.name = $3 and k.issuer = $4 and i.issuer = $4 and i.subject = $5 and i.ended_at is null
 			union
 			select m.id from connections k join users m on m.tenant_id = k.tenant_id and m.connection_id = k.id
 			where k.tenant_id = $1 and k.name = $3 and k.issuer = $4 and k.match_claim = 'sub'
-			and m.external_id = $5 and m.deleted_at is null`), tenant, r.ClientID, r.Connection, r.Issuer, r.Subject).Query(collect)
+			and m.external_id = $5 and m.deleted_at is null`+fit, tenant, r.ClientID, r.Connection, r.Issuer, r.Subject).Query(collect)
 }
