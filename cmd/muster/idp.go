@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -92,6 +93,10 @@ func (p *program) idpOptions(f *idpFlags) (idpsim.Directory, idpsim.Options, err
 		return idpsim.Directory{}, o, usagef("--as %q: use entra or okta", f.as)
 	case f.scimURL == "" && (f.once || len(f.deactivate)+len(f.reactivate) > 0):
 		return idpsim.Directory{}, o, usagef("there is nowhere to push to: give --scim-url and --token-file")
+	case f.scimURL != "" && f.tokenFile == "":
+		return idpsim.Directory{}, o, usagef("nobody may push without a token: give --token-file; muster token create makes a token")
+	case endpointOf(f.scimURL) != "":
+		return idpsim.Directory{}, o, usagef("--scim-url %s: leave out /%s, which the pushed requests add by themselves", f.scimURL, endpointOf(f.scimURL))
 	case f.tokenFile == "-" && f.clientSecretFile == "-":
 		return idpsim.Directory{}, o, usagef("both secrets come from standard input: give a file for one")
 	}
@@ -107,6 +112,18 @@ func (p *program) idpOptions(f *idpFlags) (idpsim.Directory, idpsim.Options, err
 		o.Clients = []idpsim.Client{{ID: f.clientID, Secret: secret, RedirectURIs: f.redirectURIs}}
 	}
 	return directory, o, err
+}
+
+// endpointOf is the endpoint with which an address ends that should be the base of
+// them all, or "".
+func endpointOf(address string) string {
+	last := path.Base(strings.TrimRight(address, "/"))
+	for _, endpoint := range []string{"Users", "Groups", "Me", "Bulk", "Schemas", "ResourceTypes", "ServiceProviderConfig"} {
+		if strings.EqualFold(last, endpoint) {
+			return last
+		}
+	}
+	return ""
 }
 
 // pushAs pushes the directory, then the changes that were asked for.

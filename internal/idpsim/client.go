@@ -125,6 +125,9 @@ func (c *client) once(ctx context.Context, what call) (*http.Response, []byte, e
 // is none. Retry-After is honoured if it is a number of seconds.
 func (c *client) pause(response *http.Response, err error, attempt int) (time.Duration, string) {
 	pause := min(c.backoff<<(attempt-1), maxPause)
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return pause, failed.Err.Error() // the request is named beside
+	}
 	if err != nil {
 		return pause, err.Error()
 	}
