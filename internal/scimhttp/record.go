@@ -39,7 +39,8 @@ func (d *Door) came(r *http.Request) store.Request {
 // secret.
 func (c *call) keepQuery() {
 	if raw := c.request.URL.RawQuery; raw != "" {
-		c.dir.Record().Query(redactQuery(raw, c.dir.ResourceTypes()))
+		dir := c.dir
+		dir.Record().Query(func() string { return redactQuery(raw, dir.ResourceTypes()) })
 	}
 }
 

@@ -3,11 +3,13 @@ package server_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/muster-id/muster/internal/store/history"
 	"github.com/muster-id/muster/internal/store/registry"
+	"github.com/muster-id/muster/internal/store/storetest"
 )
 
 // recorded are the requests of the tenant's log, the oldest first, whole.
@@ -205,5 +207,29 @@ func TestTheLogKeepsNoValueOfAStraysQuery(t *testing.T) {
 	}
 	if last := p.ask("GET", "/Users?filter=userName+eq+%22alice%22&x=y", ""); last.status != http.StatusOK || p.recorded()[len(p.recorded())-1].Query != `filter=userName eq "alice"&x` {
 		t.Errorf("got %d, and the log has %+v", last.status, p.recorded()[len(p.recorded())-1])
+	}
+}
+
+// What a tenant calls secret from now on is secret in the very next request, also on a
+// server that has read the schemas of before.
+func TestAQueryIsKeptByTheSchemasThatHold(t *testing.T) {
+	owner, database := storetest.Database(t)
+	here, elsewhere := start(t, storetest.Open(t, database)), start(t, storetest.Open(t, database))
+	here.tenant("acme")
+	token := here.connect("acme", "entra", "lenient")
+	elsewhere.scim("GET", "/Users", token, "").object(t)
+	if _, err := here.declare("acme", "User", []byte(`{"id":"urn:example:hr","name":"HR","attributes":[{"name":"pin","returned":"never","mutability":"writeOnly"}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	const canary = "Canary7f3aQ"
+	for range 2 {
+		a := elsewhere.scim("GET", "/Users?filter="+url.QueryEscape(`urn:example:hr:pin eq "`+canary+`"`), token, "")
+		a.refusal(t, "a filter by what is never returned", http.StatusBadRequest, "invalidFilter")
+	}
+	if err := elsewhere.store.FlushRequests(soon(t)); err != nil {
+		t.Fatal(err)
+	}
+	if tables := holding(t, owner, canary); len(tables) > 0 {
+		t.Errorf("the secret is in %v", tables)
 	}
 }

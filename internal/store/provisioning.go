@@ -20,7 +20,7 @@ import (
 // besides how it came. A door fills it while it serves the request; the store
 // writes it with the request's effect, or [Directory.Answered] keeps it.
 type Record struct {
-	query   *string // nil: as the request says
+	query   func() string // nil: as the request says
 	body    func() string
 	found   *int32
 	notes   []scim.Note
@@ -32,9 +32,10 @@ type Record struct {
 // secrets out and bounded the text.
 func (r *Record) Body(tell func() string) { r.body = tell }
 
-// Query says what is kept of the query, by what is known of the tenant, instead of what
-// the request says.
-func (r *Record) Query(text string) { r.query = &text }
+// Query says how to tell what is kept of the query, by what is known of the tenant,
+// instead of what the request says. It is asked when the row is written, as Body is:
+// what the tenant calls secret may be known no earlier.
+func (r *Record) Query(tell func() string) { r.query = tell }
 
 // Found says how many resources the answer's list holds in all.
 func (r *Record) Found(n int) { found := int32(min(n, 1<<30)); r.found = &found }
@@ -102,7 +103,7 @@ func (dir *Directory) requestRow(status int16) requestRow {
 		status: status, found: dir.record.found, notes: dir.record.notes,
 	}
 	if dir.record.query != nil {
-		row.query = keep(*dir.record.query, longestQuery)
+		row.query = keep(dir.record.query(), longestQuery)
 	}
 	if row.at.IsZero() {
 		row.at = time.Now()
