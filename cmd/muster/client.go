@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -131,6 +132,9 @@ tokens that it has end, and it fetches new ones.`,
 					f.overlay(c.Flags().Changed, was)
 					return nil
 				})
+				if err == nil {
+					set, err = withSecrets(ctx, v, f.tenant, set)
+				}
 				if err != nil {
 					return noClient(err, f.tenant, args[0])
 				}
@@ -140,6 +144,15 @@ tokens that it has end, and it fetches new ones.`,
 	}))
 	c.Flags().BoolVar(&untrust, "no-assertions", false, "it proves itself by a secret only")
 	return c
+}
+
+// withSecrets is the client as the list has it, beside its secrets.
+func withSecrets(ctx context.Context, v *registry.Vendor, tenant string, c registry.Client) (registry.Client, error) {
+	list, err := v.Clients(ctx, tenant)
+	if i := slices.IndexFunc(list, func(listed registry.Client) bool { return listed.ID == c.ID }); i >= 0 {
+		return list[i], nil
+	}
+	return c, err
 }
 
 // overlay replaces what was given.
