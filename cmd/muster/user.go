@@ -25,8 +25,11 @@ func (p *program) userCommand() *cobra.Command {
 				return dir.LockUser(ctx, u.ID, false)
 			}),
 		p.changeUserCommand("restore", "Bring a deleted person back: same id, same memberships",
-			"Bring a deleted person back: same id, same memberships, roles as the rules say now.\nIt is refused where the userName belongs to somebody else by now.",
+			"Bring a deleted person back: same id, same memberships, roles as the rules say now.\nIt is refused where the userName belongs to somebody else by now, and where nobody is deleted.",
 			func(ctx context.Context, dir *store.Directory, u store.User) (store.User, bool, error) {
+				if !u.Deleted {
+					return u, false, usagef("user %s is not deleted: there is nothing to restore. Somebody deleted who had the same userName is named by id", u.ID)
+				}
 				return dir.RestoreUser(ctx, u.ID)
 			}))
 }
