@@ -17,8 +17,10 @@ func (p *program) keyCreateCommand() *cobra.Command {
 	c := p.command(verb{
 		use:   "create",
 		short: "Make an API key for a tenant",
-		long: `Make an API key for a tenant. It is shown once and kept as a hash. The log names it as
-the actor of what is done with it; muster token list and revoke know it too.`,
+		long: `Make an API key for a tenant, ahead of the administration API, which is to come. Until then
+nothing accepts it: SCIM takes tokens (muster token create) and OAuth clients (muster client
+add), and check takes an application's secret. It is shown once and kept as a hash; muster
+token list shows it, and muster token revoke ends it.`,
 		example: `  muster key create --tenant ringling --name "reports"`,
 		run: func(ctx context.Context, _ []string) error {
 			return p.withVendor(ctx, func(v *registry.Vendor) error {
