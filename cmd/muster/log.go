@@ -36,6 +36,9 @@ func (p *program) logCommand() *cobra.Command {
 understood, what changed and the answer. With the id of a request, which stands in the
 answer's X-Request-Id, show that one whole, with what is wrong about it.
 
+Q70 and its like number customary deviations from SCIM that were repaired or ignored; they
+are listed in conformance/QUIRKS.md, and a request that is shown whole says what was done.
+
 Passwords, tokens and whatever is named like a secret were never kept; long bodies are cut.
 Requests expire after --request-days of the server.`,
 		example: `  muster log ringling --status 4xx
@@ -101,6 +104,10 @@ func (p *program) showLog(ctx context.Context, dir *store.Directory, f *logQuery
 		t.row("TIME", "STATUS", "METHOD", "WHAT", "CAME OF IT", "CONNECTION", "REQUEST")
 		for _, r := range list {
 			t.row(requestCells(r)...)
+		}
+		if slices.ContainsFunc(list, func(r history.Request) bool { return len(r.Notes) > 0 }) {
+			t.row()
+			t.row("Q and a number: a customary deviation, of conformance/QUIRKS.md. muster log " + dir.Tenant() + " REQUEST says what was done about it.")
 		}
 	})
 }

@@ -239,7 +239,7 @@ func (q *Query) check() error {
 		return &ArgumentError{fmt.Sprintf("a limit is between 1 and %d", MostRequests)}
 	}
 	digits := strings.TrimRight(strings.ToLower(q.Status), "x")
-	if q.Status != "" && (len(q.Status) != 3 || digits == "" || strings.Trim(digits, "0123456789") != "") {
+	if q.Status != "" && (len(q.Status) != 3 || digits == "" || digits[0] < '1' || digits[0] > '5' || strings.Trim(digits, "0123456789") != "") {
 		return &ArgumentError{fmt.Sprintf("status %q: use a number, 409, or a class of them, 4xx", q.Status)}
 	}
 	return nil
