@@ -48,32 +48,48 @@ func (v *Vendor) CreateTenant(ctx context.Context, n NewTenant) (Tenant, error) 
 	if n.Name == "" {
 		n.Name = n.Slug
 	}
-	n.Domains = slices.Clone(n.Domains)
-	for i, domain := range n.Domains {
-		n.Domains[i] = strings.ToLower(domain)
-		if !domains.MatchString(n.Domains[i]) {
-			return Tenant{}, bad("domain %q: use a host name in ASCII, such as example.com", domain)
-		}
+	var err error
+	if n.Domains, err = domainsOf(n.Domains); err != nil {
+		return Tenant{}, err
 	}
 	t := Tenant{ID: newID(), Slug: n.Slug, Name: n.Name, State: "active"}
-	err := v.kernel.Transact(ctx, t.ID, func(tx pgx.Tx) error {
+	err = v.kernel.Transact(ctx, t.ID, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `insert into tenants (id, slug, name) values ($1, $2, $3) returning created_at`,
 			t.ID, t.Slug, t.Name).Scan(&t.Created)
+		if taken(err) {
+			return bad("tenant %q exists already; a slug is never used again", n.Slug)
+		}
 		if err != nil {
 			return err
 		}
 		for _, domain := range n.Domains {
 			_, err := tx.Exec(ctx, `insert into tenant_domains (domain, tenant_id, verified_at) values ($1, $2, now())`, domain, t.ID)
+			if taken(err) {
+				return bad("domain %q belongs to another tenant", domain)
+			}
 			if err != nil {
 				return err
 			}
 		}
 		return v.record(ctx, tx, t.ID, t.ID, "tenant.created", n)
 	})
-	if taken(err) {
-		return Tenant{}, bad("tenant %q exists already, or one of its domains belongs to another tenant", n.Slug)
+	if err != nil {
+		return Tenant{}, err
 	}
-	return t, err
+	return t, nil
+}
+
+// domainsOf are the domains in lower case, each once.
+func domainsOf(names []string) ([]string, error) {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = strings.ToLower(name)
+		if !domains.MatchString(list[i]) {
+			return nil, bad("domain %q: use a host name in ASCII, such as example.com", name)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }
 
 // Tenants lists all tenants by slug.
