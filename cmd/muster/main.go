@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,7 @@ func (p *program) root() *cobra.Command {
 		p.tenantCommand(), p.connectionCommand(), p.tokenCommand(), p.clientCommand(), p.appCommand(), p.keyCommand(),
 		p.userCommand(), p.rulesCommand(), p.schemaCommand(), p.resourceTypeCommand(), p.explainCommand(), p.checkCommand(), p.doctorCommand(), p.logCommand(),
 		p.idpCommand(), p.conformanceCommand(), p.demoCommand())
-	root.Long = rootText
+	root.Long, root.Example = rootText, rootExample
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON instead of tables")
@@ -77,7 +78,11 @@ Exit codes:
   3  the answer is no: check refused the person, or a rule set has errors
   4  there is nothing of that name`
 
-// group is a command that only holds others.
+const rootExample = `  muster serve --local --public-url http://127.0.0.1:8080
+  muster tenant create ringling --name "Ringling Circus" --domain ringling.example
+  muster doctor ringling`
+
+// group is a command that only holds others. Its examples are the first of each.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs}
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -87,7 +92,23 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 		return c.Help()
 	}
 	c.AddCommand(commands...)
+	var examples []string
+	for _, below := range commands {
+		examples = append(examples, firstExample(below.Example))
+	}
+	c.Example = strings.Join(examples, "\n")
 	return c
+}
+
+// firstExample is the first command of several, with the lines that it goes on in.
+func firstExample(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if !strings.HasSuffix(line, `\`) {
+			return strings.Join(lines[:i+1], "\n")
+		}
+	}
+	return text
 }
 
 // A verb is a command that does something.

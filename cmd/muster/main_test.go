@@ -210,8 +210,10 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 func TestEveryCommandHasHelp(t *testing.T) {
 	var visit func(c *cobra.Command)
 	visit = func(c *cobra.Command) {
-		if len(c.Commands()) == 0 && c.Name() != "help" && !strings.Contains(c.Example, "muster") {
-			t.Errorf("%s --help has no example", c.CommandPath())
+		for _, line := range strings.Split(c.Example, "\n") {
+			if !strings.HasPrefix(line, "  ") || !strings.Contains(c.Example, "  "+c.CommandPath()) {
+				t.Errorf("%s --help has no example, or one of another form: %q", c.CommandPath(), line)
+			}
 		}
 		if c.Short == "" {
 			t.Errorf("%s has no description", c.CommandPath())
