@@ -65,7 +65,7 @@ func (s *Store) Client(ctx context.Context, tenant, clientID string) (*Client, e
 	if !registry.IsSlug(tenant) {
 		return nil, ErrUnauthenticated
 	}
-	ctx = withShare(ctx, uuid.Nil) // nobody's yet
+	ctx = s.unproved(ctx, tenant)
 	id, err := parseID(clientID)
 	if err != nil {
 		id = uuid.Nil // nobody's, and asked for like any other
@@ -90,7 +90,7 @@ func (s *Store) Client(ctx context.Context, tenant, clientID string) (*Client, e
 	}
 	s.slugs.Store(tenant, found)
 	c.tenant = found
-	return c, c.read(ctx, func(*pgx.Batch) {})
+	return c, c.read(inShare(ctx, found, false), func(*pgx.Batch) {})
 }
 
 // read reads what the client is and has, in one round trip with what more queues.
@@ -198,7 +198,7 @@ func (c *Client) Token(ctx context.Context) (ClientToken, error) {
 		return ClientToken{}, ErrUnauthenticated
 	}
 	token := registry.AccessPrefix + random()
-	err := c.store.write(withShare(ctx, c.tenant), func() *pgx.Batch {
+	err := c.store.write(inShare(ctx, c.tenant, true), func() *pgx.Batch {
 		b := &pgx.Batch{}
 		nameTenant(b, c.tenant.String(), everyConnection)
 		c.proof.queue(b, c)

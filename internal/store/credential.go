@@ -80,6 +80,7 @@ func (s *Store) findCredential(ctx context.Context, slug string, key [sha256.Siz
 	if err != nil {
 		return nil, err
 	}
+	ctx = inShare(ctx, tenant, false)
 	c := &credential{tenant: tenant, slug: slug}
 	b := &pgx.Batch{}
 	nameTenant(b, tenant.String(), everyConnection)

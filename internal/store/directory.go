@@ -55,7 +55,7 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 	if !isToken(token) {
 		return nil, ErrUnauthenticated
 	}
-	ctx = withShare(ctx, uuid.Nil) // nobody's yet
+	ctx = s.unproved(ctx, tenant)
 	key := sha256.Sum256([]byte(token))
 	c := s.credentials.load(key)
 	if c == nil {
@@ -77,6 +77,7 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 		store: s, tenant: c.tenant, slug: c.slug, connection: c.connection, credential: c.id, token: c,
 		actor: "scim:" + c.name, request: r,
 	}
+	ctx = dir.InShare(ctx)
 	err := dir.loadSettings(ctx, false)
 	if err == nil && !dir.settings.knows(c.connection) { // newer than what is kept
 		err = dir.loadSettings(ctx, true)

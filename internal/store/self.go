@@ -43,14 +43,13 @@ func (s *Store) Self(ctx context.Context, tenant string, t PersonToken) (*Self, 
 	if t.Tenant != tenant || noUser != nil || noSession != nil {
 		return nil, ErrUnauthenticated
 	}
-	ctx = withShare(ctx, uuid.Nil) // nobody's yet
-	id, err := s.tenantID(ctx, tenant)
+	id, err := s.tenantID(s.unproved(ctx, tenant), tenant)
 	if err != nil {
 		return nil, err
 	}
 	self := &Self{store: s, tenant: id, slug: tenant, user: user, session: session, token: t, set: s.settings.load(id)}
 	if self.set == nil {
-		self.set, err = s.settingsFor(ctx, id, 0)
+		self.set, err = s.settingsFor(self.inShare(ctx), id, 0)
 	}
 	return self, err
 }
@@ -80,10 +79,7 @@ func (me *Self) User(ctx context.Context, withGroups bool) (User, error) {
 
 // inShare is [Directory.InShare] for a person.
 func (me *Self) inShare(ctx context.Context) context.Context {
-	if !me.Held() {
-		return withShare(ctx, uuid.Nil)
-	}
-	return withShare(ctx, me.tenant)
+	return inShare(ctx, me.tenant, me.Held())
 }
 
 func (me *Self) read(ctx context.Context, withGroups bool) (User, error) {

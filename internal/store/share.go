@@ -7,32 +7,58 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// maxWaiting is how many requests of one tenant wait for a connection. More are
+// maxWaiting is how many requests wait for a connection of one share. More are
 // ErrBusy at once: what waits takes memory.
 const maxWaiting = 256
+
+// A share is whose part of the pool some work takes: that of a tenant, three quarters,
+// or, a quarter, of whoever comes to its address and has proved nothing yet. So
+// nobody's storm keeps others waiting for longer than one of them takes, and a storm
+// of strangers keeps nobody from proving themselves at another tenant's address.
+// Addresses that name no tenant, or none that this process knows of, have one such
+// quarter together, however many names there are.
+type share struct {
+	tenant uuid.UUID // uuid.Nil: of no tenant
+	proved bool
+}
 
 // shareKey is where a context says whose share of the pool its work takes.
 type shareKey struct{}
 
-// InShare returns the context in which the Directory's requests take no more
-// connections than one tenant may hold: three quarters of the pool. So nobody's
-// storm keeps others waiting for longer than one of them takes. Those whose
-// credential is not known to hold share one more such part.
+// InShare returns the context in which the Directory's requests take their tenant's
+// share of the pool, once the credential is known to hold, and until then the
+// strangers' at its address.
 func (dir *Directory) InShare(ctx context.Context) context.Context {
-	if !dir.Held() {
-		return withShare(ctx, uuid.Nil)
+	return inShare(ctx, dir.tenant, dir.Held())
+}
+
+// unproved is the context of a request to a tenant's address until it is known whose
+// it is.
+func (s *Store) unproved(ctx context.Context, slug string) context.Context {
+	tenant, _ := s.slugs.Load(slug)
+	id, _ := tenant.(uuid.UUID) // uuid.Nil: not known
+	return inShare(ctx, id, false)
+}
+
+func inShare(ctx context.Context, tenant uuid.UUID, proved bool) context.Context {
+	return context.WithValue(ctx, shareKey{}, share{tenant, proved})
+}
+
+// divide says how many of the pool's connections one share may hold.
+func (s *Store) divide(pool int) {
+	s.shares.most, s.shares.waiting = max(1, pool*3/4), maxWaiting
+	s.strangers.most, s.strangers.waiting = max(1, pool/4), maxWaiting
+}
+
+// place waits for a place in a share.
+func (s *Store) place(ctx context.Context, of share) (leave func(), err error) {
+	if of.proved {
+		return s.shares.take(ctx, of.tenant)
 	}
-	return withShare(ctx, dir.tenant)
+	return s.strangers.take(ctx, of.tenant)
 }
 
-func withShare(ctx context.Context, of uuid.UUID) context.Context {
-	return context.WithValue(ctx, shareKey{}, of)
-}
-
-// largestShare is how many of a pool's connections one tenant may hold.
-func largestShare(pool int) int { return max(1, pool*3/4) }
-
-// A lease is a connection of the pool, and the place in its tenant's share.
+// A lease is a connection of the pool, and the place in a share of it.
 type lease struct {
 	*pgxpool.Conn
 	leave func()
@@ -48,9 +74,9 @@ func (l lease) Release() {
 // Background work and commands have no share: there is one of them at a time.
 func (s *Store) acquire(ctx context.Context) (lease, error) {
 	leave := func() {}
-	if tenant, ok := ctx.Value(shareKey{}).(uuid.UUID); ok {
+	if of, ok := ctx.Value(shareKey{}).(share); ok {
 		var err error
-		if leave, err = s.shares.take(ctx, tenant); err != nil {
+		if leave, err = s.place(ctx, of); err != nil {
 			return lease{}, err
 		}
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -11,7 +12,8 @@ import (
 )
 
 // Whatever a client or a person of a tenant asks takes a place in a share of the pool:
-// nobody's, until this process has seen that it holds, and the tenant's from then on.
+// that of the strangers at the tenant's address, until this process has seen that it
+// holds, and the tenant's from then on. Strangers elsewhere are in nobody's way.
 func TestEveryRequestIsInAShare(t *testing.T) {
 	p, _ := beside(t)
 	p.live()
@@ -41,9 +43,9 @@ func TestEveryRequestIsInAShare(t *testing.T) {
 		_, err := proved.Token(t.Context())
 		return err
 	}
-	busy := func(share uuid.UUID, when string, asks map[string]func() error, want map[string]bool) {
+	busy := func(fill func(uuid.UUID) func(), share uuid.UUID, when string, asks map[string]func() error, want map[string]bool) {
 		t.Helper()
-		empty := p.store.FillShare(share)
+		empty := fill(share)
 		defer empty()
 		for who, ask := range asks {
 			err := ask()
@@ -55,13 +57,28 @@ func TestEveryRequestIsInAShare(t *testing.T) {
 	if self().Held() {
 		t.Error("a person whom nobody has asked about counts as let in")
 	}
-	busy(uuid.Nil, "nobody's share is full", map[string]func() error{"a person's first request": me}, map[string]bool{"a person's first request": true})
+	tenant, strangers := uuid.MustParse(p.tenant), p.store.FillStrangers
+	first := map[string]func() error{"a person's first request": me}
+	busy(strangers, tenant, "the strangers' share is full", first, map[string]bool{"a person's first request": true})
 	if err := me(); err != nil || !self().Held() {
 		t.Fatalf("a person who was let in does not count as such: %v", err)
 	}
 	asks := map[string]func() error{"a person": me, "a token": scim, "a stranger's token": stranger, "who a client is": find, "a client that proved itself": fetch}
-	busy(uuid.MustParse(p.tenant), "the tenant's share is full", asks, map[string]bool{"a person": true, "a token": true, "a client that proved itself": true})
-	busy(uuid.Nil, "nobody's share is full", asks, map[string]bool{"a stranger's token": true, "who a client is": true})
+	busy(p.store.FillShare, tenant, "the tenant's share is full", asks, map[string]bool{"a person": true, "a token": true, "a client that proved itself": true})
+	busy(strangers, tenant, "the strangers' share is full", asks, map[string]bool{"a stranger's token": true, "who a client is": true})
+	unknown := map[string]func() error{}
+	for _, who := range []string{"a stranger's token", "who a client is"} {
+		unknown[who] = func() error {
+			p.store.ForgetNames()
+			return asks[who]()
+		}
+	}
+	busy(strangers, tenant, "the tenant's name has to be looked up", unknown, map[string]bool{"a stranger's token": true, "who a client is": true})
+	p.store.ForgetSettings(tenant)
+	busy(strangers, tenant, "the settings have to be read", map[string]func() error{"a token": scim}, nil)
+	busy(strangers, uuid.New(), "the share of strangers at another tenant is full", asks, nil)
+	busy(strangers, uuid.Nil, "the share of strangers at no tenant is full", asks, nil)
+	busy(strangers, uuid.Nil, "the share of strangers at no tenant is full", nowhere(t, p.store), map[string]bool{"a token": true, "a client": true, "a person": true})
 	for who, ask := range asks {
 		if err := ask(); errors.Is(err, store.ErrBusy) {
 			t.Errorf("no share is full, %s: %v", who, err)
@@ -72,6 +89,25 @@ func TestEveryRequestIsInAShare(t *testing.T) {
 	}
 	if err := me(); !errors.Is(err, store.ErrUnauthenticated) || self().Held() {
 		t.Errorf("a person who may not enter any more: %v, and counts as let in: %t", err, self().Held())
+	}
+}
+
+// nowhere asks at addresses that are no tenant's, another each time.
+func nowhere(t *testing.T, s *store.Store) map[string]func() error {
+	token := registry.SCIMPrefix + strings.Repeat("A", registry.SecretLength)
+	return map[string]func() error{
+		"a token": func() error {
+			_, err := s.SCIM(t.Context(), "nobody1", token, store.Request{})
+			return err
+		},
+		"a client": func() error {
+			_, err := s.Client(t.Context(), "nobody2", uuid.NewString())
+			return err
+		},
+		"a person": func() error {
+			_, err := s.Self(t.Context(), "nobody3", store.PersonToken{Tenant: "nobody3", User: uuid.NewString(), Session: uuid.NewString()})
+			return err
+		},
 	}
 }
 

@@ -105,6 +105,7 @@ type Store struct {
 	incarnation uuid.UUID
 	lists       turns // of one tenant's lists
 	shares      turns // of one tenant's requests
+	strangers   turns // of requests to one tenant's address that have proved nothing
 	rates       atomic.Pointer[map[uuid.UUID]int]
 	wake        chan uuid.UUID // tenants with a change that has no number yet
 	used        usage
@@ -135,7 +136,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{pool: pool, seal: seal, log: c.Log, metrics: c.Metrics, local: c.Local, wake: make(chan uuid.UUID, 1024), requests: newRequestLog(),
 		keepRequests: cmp.Or(c.KeepRequests, defaultKeep), requestBytes: cmp.Or(c.RequestBytes, defaultBytes), cursorTimeout: cmp.Or(c.CursorTimeout, cursorTimeout)}
 	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
-	s.shares.most, s.shares.waiting = largestShare(int(pool.Config().MaxConns)), maxWaiting
+	s.divide(int(pool.Config().MaxConns))
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
 		pool.Close()
 		return nil, err
