@@ -35,10 +35,11 @@ type Charge func(ctx context.Context, tenant string, perSecond, n int) (wait tim
 // An unknown tenant, an unknown client, a disabled connection, a secret that is
 // wrong, expired or revoked, and an assertion that does not hold, was brought
 // before or cannot be verified are one answer: invalid_client, 401 (RFC 6749 §5.2,
-// RFC 7523 §3.2). So are keys that cannot be read: another answer, 503, would tell
-// whoever asks, with nothing proved, that there is such a client and whom it trusts.
-// The reason is in the log, and where the client is known in its tenant's provisioning
-// log.
+// RFC 7523 §3.2). So are keys that cannot be read: another answer, 503, would say, with
+// nothing proved, that there is such a client. The time that it takes may say so: an
+// assertion for a client that is set up for one waits for its issuer's keys, where they
+// are not in memory. The reason is in the log, and where the client is known in its
+// tenant's provisioning log: see [Issuer.judge].
 func (i *Issuer) access(w http.ResponseWriter, r *http.Request) error {
 	form, err := readForm(w, r)
 	if err != nil {
@@ -54,10 +55,7 @@ func (i *Issuer) access(w http.ResponseWriter, r *http.Request) error {
 	}
 	token, err := i.grant(r, c, claimed)
 	if err != nil {
-		if f := i.wireError(r, err); !f.ours {
-			c.Refused(i.came(r), f.status, f.code, err)
-		}
-		return err
+		return &clientError{err, c}
 	}
 	writeJSON(w, http.StatusOK, newAccessAnswer(c, token))
 	return nil

@@ -93,18 +93,37 @@ func (i *Issuer) serve(handle func(http.ResponseWriter, *http.Request) error) ht
 		if err == nil {
 			return
 		}
-		f := i.wireError(r, err)
-		if f.guess {
-			if wait := i.config.Failed(r); wait > 0 {
-				f = tooManyFailures(wait)
-			}
-		}
+		f := i.judge(r, err)
 		if f.ours {
 			i.log.ErrorContext(r.Context(), "request failed", "request", i.config.RequestID(r), "path", r.URL.Path, "error", err)
 		}
 		i.config.Refused(f.code)
 		f.write(w)
 	}
+}
+
+// A clientError is why a client that is known gets no token.
+type clientError struct {
+	error
+	client *store.Client
+}
+
+func (e *clientError) Unwrap() error { return e.error }
+
+// judge says what a client is told about err. What a known client is refused stands in its
+// tenant's provisioning log, unless the address has brought too much that does not hold:
+// whoever knows a client's id, which is no secret, would fill that log with guesses.
+func (i *Issuer) judge(r *http.Request, err error) *fault {
+	f := i.wireError(r, err)
+	if f.guess {
+		if wait := i.config.Failed(r); wait > 0 {
+			return tooManyFailures(wait)
+		}
+	}
+	if known, ok := errors.AsType[*clientError](err); ok && !f.ours {
+		known.client.Refused(i.came(r), f.status, f.code, err)
+	}
+	return f
 }
 
 func (f *fault) write(w http.ResponseWriter) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/muster-id/muster/internal/server"
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/history"
 	"github.com/muster-id/muster/internal/store/registry"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
@@ -465,6 +466,39 @@ func TestGuessesAtAClientCount(t *testing.T) {
 	}
 	if a := w.by(guesser, "POST", "/t/acme/oauth/token", "", post(c, secret).Encode()); a.status != http.StatusOK {
 		t.Errorf("the client, from that address: got %d: %s", a.status, a.body)
+	}
+}
+
+// Guesses at a client's secret stand in the tenant's log while their address may make
+// more, and no longer: whoever knows a client's id must not fill a log that is read to
+// find out why the client is refused.
+func TestGuessesBeyondTheLimitLeaveNothingInTheLog(t *testing.T) {
+	w, _, _ := limited(t)
+	_, c := w.client("entra")
+	dir, err := w.store.Admin(t.Context(), "acme", "test", store.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logged := func() int {
+		t.Helper()
+		if err := w.store.FlushRequests(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		list, err := dir.History().Requests(t.Context(), history.Query{Limit: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	for n := range 40 {
+		w.by(guesser, "POST", "/t/acme/oauth/token", "", post(c, fmt.Sprint("guess", n)).Encode())
+		if got, want := logged(), min(n+1, 20); got != want {
+			t.Fatalf("guess %d: the log holds %d requests, want %d", n, got, want)
+		}
+	}
+	w.by(other, "POST", "/t/acme/oauth/token", "", post(c, "expired").Encode())
+	if got := logged(); got != 21 {
+		t.Errorf("after a guess from another address the log holds %d requests, want 21", got)
 	}
 }
 

@@ -185,7 +185,7 @@ func (c *Client) Refused(r Request, status int, code string, why error) {
 		return
 	}
 	row := requestRow{tenant: c.tenant, connection: c.Connection, credential: c.id}.came(r)
-	row.status, row.scimType, row.detail = int16(status), code, keep(why.Error(), longestDetail)
+	row.forToken, row.status, row.scimType, row.detail = true, int16(status), code, keep(why.Error(), longestDetail)
 	c.store.keepRequest(row)
 }
 

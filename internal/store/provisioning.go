@@ -83,6 +83,7 @@ type requestRow struct {
 	scimType, detail                            string
 	found                                       *int32
 	notes                                       []scim.Note
+	forToken                                    bool // a client asked for an access token, and got none
 }
 
 // Bounds of what is kept of a request, in bytes. A body is bounded where its

@@ -22,18 +22,37 @@ const (
 	flushRows         = 1024 // in one statement; so many do not wait for the second
 	flushPause        = 200 * time.Millisecond
 	waitingRefusals   = 64 // of one tenant, of what is refused unlooked at: a storm of them costs the database nothing
+	waitingForToken   = 8  // of one tenant, of refused token requests: anybody who knows a client's id, no secret, can send them
 )
 
 // A requestLog collects rows of provisioning_requests that no transaction writes.
 type requestLog struct {
 	mu      sync.Mutex
 	waiting map[uuid.UUID][]requestRow // by tenant
-	refused map[uuid.UUID]int          // of those, answered 401 or 429
+	refused map[refusals]int           // how many of those are there
 	rows    int
 	bytes   int
 	full    chan struct{} // has one element where a flush shall not wait
 
 	flushing sync.Mutex
+}
+
+// refusals are rows of a tenant that have few places, and of each kind its own: no
+// stranger's guesses at a client hide what a token of the tenant's was refused.
+type refusals struct {
+	tenant   uuid.UUID
+	forToken bool
+}
+
+// places is how many rows like r there may be among the refusals; 0: r is none.
+func (r requestRow) places() int {
+	switch {
+	case r.forToken:
+		return waitingForToken
+	case r.status == 401 || r.status == 429:
+		return waitingRefusals
+	}
+	return 0
 }
 
 func newRequestLog() *requestLog {
@@ -48,12 +67,12 @@ func (l *requestLog) add(row requestRow) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	mine := l.waiting[row.tenant]
-	unlooked := row.status == 401 || row.status == 429
+	alike, places := refusals{row.tenant, row.forToken}, row.places()
 	switch {
-	case l.rows >= waitingRows, len(mine) >= waitingTenantRows, l.bytes+size > waitingBytes, unlooked && l.refused[row.tenant] >= waitingRefusals:
+	case l.rows >= waitingRows, len(mine) >= waitingTenantRows, l.bytes+size > waitingBytes, places > 0 && l.refused[alike] >= places:
 		return false
-	case unlooked:
-		l.refused[row.tenant]++
+	case places > 0:
+		l.refused[alike]++
 	}
 	l.waiting[row.tenant] = append(mine, row)
 	l.rows++
@@ -78,7 +97,7 @@ func (l *requestLog) take() map[uuid.UUID][]requestRow {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	taken := l.waiting
-	l.waiting, l.refused, l.rows, l.bytes = map[uuid.UUID][]requestRow{}, map[uuid.UUID]int{}, 0, 0
+	l.waiting, l.refused, l.rows, l.bytes = map[uuid.UUID][]requestRow{}, map[refusals]int{}, 0, 0
 	return taken
 }
 

@@ -302,3 +302,28 @@ func TestAStormOfRefusalsLeavesAFewRows(t *testing.T) {
 		t.Errorf("%d rows are kept of 1000 refusals and an answer, want a few", n)
 	}
 }
+
+// Guesses at a client's secret, which anybody can send who knows its id, leave fewer, and
+// take no place of what the tenant's own tokens were refused.
+func TestGuessesAtAClientHideNoOtherRefusal(t *testing.T) {
+	const own = 40
+	p := logged(t)
+	client := must[*store.Client](t)(p.store.Client(t.Context(), p.slug, p.oauth.ID.String()))
+	for range 1000 {
+		client.Refused(came("POST", "/t/ringling/oauth/token"), 401, "invalid_client", client.ProveSecret("guess"))
+	}
+	for range own {
+		p.scimFor(came("GET", "/t/ringling/scim/v2/Users")).Answered(401, "", "revoked")
+	}
+	p.flush()
+	guesses := 0
+	rows := keptRequests(t, p, uuid.Nil)
+	for _, row := range rows {
+		if row.Path == "/t/ringling/oauth/token" {
+			guesses++
+		}
+	}
+	if guesses < 1 || guesses > 10 || len(rows)-guesses != own {
+		t.Errorf("kept %d of 1000 guesses and %d of %d other refusals, want a few and all", guesses, len(rows)-guesses, own)
+	}
+}
