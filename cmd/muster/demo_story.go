@@ -26,7 +26,7 @@ func (d *demo) title() {
 
 // tell runs the story once, step by step.
 func (d *demo) tell(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{d.tellUp, d.tellPush, d.tellRoles, d.tellSignIn, d.tellDeactivated, d.tellReactivated} {
+	for _, step := range []func(context.Context) error{d.tellUp, d.awaitOpen, d.tellPush, d.tellRoles, d.tellSignIn, d.tellDeactivated, d.tellReactivated} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -50,7 +50,14 @@ func TestDemo(t *testing.T) {
 	if answer := second.tryCurl(t); !strings.Contains(answer, `"allowed":true`) {
 		t.Errorf("the second run's curl line answered %q", answer)
 	}
+	muster(t, "connection", "disable", "entra", "--tenant", "ringling", "--local", "--data", dir)
 	second.stop(t)
+	third := beginDemo(t, dir)
+	third.await(t, "Connection entra of ringling is disabled, so its directory is refused")
+	line := regexp.MustCompile(`(?m)^   bin/muster (connection .*)$`).FindStringSubmatch(third.text)
+	muster(t, strings.Fields(line[1])...) // as the demo says
+	third.await(t, "bin/muster explain")
+	third.stop(t)
 	for _, secret := range []string{"key", "demo.json", "timesheet.secret", "server.log"} {
 		if stat, err := os.Stat(filepath.Join(dir, secret)); err != nil || stat.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v; want mode 0600", secret, stat.Mode(), err)
@@ -58,7 +65,16 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// A runningDemo has told its story.
+// muster runs a command beside the demo.
+func muster(t *testing.T, args ...string) {
+	t.Helper()
+	var out bytes.Buffer
+	if code := (&program{in: strings.NewReader(""), out: &out, errs: &out}).run(t.Context(), args); code != exitDone {
+		t.Fatalf("muster %s: exit code %d:\n%s", strings.Join(args, " "), code, &out)
+	}
+}
+
+// A runningDemo has told its story, or is about to.
 type runningDemo struct {
 	text   string
 	cancel context.CancelFunc
@@ -92,19 +108,32 @@ func (tr *transcript) String() string {
 // startDemo returns once the demo has printed where to look.
 func startDemo(t *testing.T, dir string, more ...string) *runningDemo {
 	t.Helper()
+	d := beginDemo(t, dir, more...)
+	d.await(t, "bin/muster explain")
+	return d
+}
+
+func beginDemo(t *testing.T, dir string, more ...string) *runningDemo {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	d := &runningDemo{cancel: cancel, exited: make(chan int, 1), out: &transcript{wrote: make(chan struct{}, 1)}}
 	p := &program{in: strings.NewReader(""), out: d.out, errs: d.out}
 	go func() { d.exited <- p.run(ctx, append([]string{"run-demo", "--data", dir}, more...)) }()
+	return d
+}
+
+// await returns once the demo has printed a text.
+func (d *runningDemo) await(t *testing.T, text string) {
+	t.Helper()
 	for {
+		if d.text = d.out.String(); strings.Contains(d.text, text) {
+			return
+		}
 		select {
 		case code := <-d.exited:
 			t.Fatalf("the demo ended with exit code %d:\n%s", code, d.out)
 		case <-d.out.wrote:
-		}
-		if d.text = d.out.String(); strings.Contains(d.text, "bin/muster explain") {
-			return d
 		}
 	}
 }
