@@ -25,6 +25,9 @@ type custody struct {
 	names map[string]bool     // in lower case, as they stand in JSON: what is to be renamed
 	made  []string            // targets of what was made and not deleted since: "/Users/2819"
 	ours  map[string]struct{} // ids of what was made, or of nobody
+
+	wrote   bool   // something was made
+	refused string // the first 403 for a user that was to be made with the run's own token
 }
 
 func newCustody(prefix string, empty bool) *custody {
@@ -133,7 +136,7 @@ func (e errNotOurs) Error() string {
 func (c *custody) send(r Request, exchange func(Request) (Answer, error)) (Answer, error) {
 	r, err := c.prepare(r)
 	if err != nil {
-		return Answer{}, err
+		return Answer{sent: r}, err
 	}
 	answer, err := exchange(r)
 	if err != nil {
@@ -211,7 +214,12 @@ func (c *custody) note(method, target string, answer Answer) {
 		c.made = slices.DeleteFunc(c.made, func(made string) bool { return sameResource(made, path) })
 	case method == http.MethodPost && strings.HasSuffix(strings.TrimSuffix(path, "/"), "/Bulk"):
 		c.noteBulk(answer)
+	case method == http.MethodPost && path == "/Users" && answer.Status == http.StatusForbidden:
+		if c.refused == "" && answer.sent.Header["Authorization"] == nil {
+			c.refused = strings.ReplaceAll(answer.shown(), "\n", " ")
+		}
 	case method == http.MethodPost && answer.Status == http.StatusCreated:
+		c.wrote = true
 		var resource struct{ ID string }
 		if json.Unmarshal([]byte(answer.Body), &resource) == nil && resource.ID != "" {
 			c.keep(strings.TrimSuffix(path, "/") + "/" + resource.ID)

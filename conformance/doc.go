@@ -80,7 +80,7 @@
 // A target that begins with {neighbour} goes there; a header
 // "Authorization: Bearer {neighbourToken}" says who sends it.
 //
-// "Needs:" also names features, without which a transcript is reported as not supported
+// "Needs:" also names features, without which a transcript is reported as not played
 // rather than failed. [Probe] lists them: bulk, sort, cursor, TestResource and so on.
 //
 // # Rows

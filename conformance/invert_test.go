@@ -99,7 +99,7 @@ func TestReportOfARow(t *testing.T) {
 		}
 	}
 	report = Play(context.Background(), Provider{Base: server.URL}, transcript)
-	if err := report.Row("A01"); report.Outcome != NotSupported || err == nil || err.Error() != "x: not supported: bulk" {
+	if err := report.Row("A01"); report.Outcome != NotPlayed || err == nil || err.Error() != "x: not played for want of bulk" {
 		t.Errorf("got %s, %v, want not supported: bulk", report.Outcome, err)
 	}
 }

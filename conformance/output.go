@@ -12,15 +12,15 @@ import (
 const longestShown = 4 << 10
 
 // WriteText writes the run as people read it: what each part came to, then every
-// failure with its request and its answer, then what was not supported and why.
+// failure with its request and its answer, then what was not played and why.
 func (s Summary) WriteText(w io.Writer) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\n\n", s.Base)
-	fmt.Fprintf(&out, "%-16s %8s %8s %14s\n", "part", "passed", "failed", "not supported")
+	fmt.Fprintf(&out, "%s\nnames were given the prefix %s%s\n\n", s.Base, s.Prefix, s.unprefixed())
+	fmt.Fprintf(&out, "%-16s %8s %8s %11s\n", "part", "passed", "failed", "not played")
 	for _, part := range s.parts() {
-		fmt.Fprintf(&out, "%-16s %8d %8d %14d\n", part.name, part.Count(Passed), part.Count(Failed), part.Count(NotSupported))
+		fmt.Fprintf(&out, "%-16s %8d %8d %11d\n", part.name, part.Count(Passed), part.Count(Failed), part.Count(NotPlayed))
 	}
-	fmt.Fprintf(&out, "%-16s %8d %8d %14d\n", "all", s.Count(Passed), s.Count(Failed), s.Count(NotSupported))
+	fmt.Fprintf(&out, "%-16s %8d %8d %11d\n", "all", s.Count(Passed), s.Count(Failed), s.Count(NotPlayed))
 	for _, r := range s.Results {
 		if r.Outcome == Failed {
 			r.writeFailure(&out)
@@ -46,6 +46,9 @@ func (r Result) writeFailure(out *strings.Builder) {
 		fmt.Fprintf(out, "  shows %s\n", strings.Join(r.Rows, " "))
 	}
 	out.WriteString(indented("", r.Error))
+	if r.Step == 0 && r.Request != "" {
+		out.WriteString("  the request that this is about, or the last:\n")
+	}
 	out.WriteString(indented("> ", r.Request))
 	out.WriteString(indented("< ", r.Answer))
 }
@@ -60,22 +63,29 @@ func indented(mark, text string) string {
 	return "  " + mark + strings.ReplaceAll(text, "\n", "\n  "+mark) + "\n"
 }
 
-// writeLacking says once for each feature what was not played for want of it.
+// unprefixed says what else was done with names.
+func (s Summary) unprefixed() string {
+	if s.Empty {
+		return ", but not where everything is counted or listed"
+	}
+	return ""
+}
+
+// writeLacking says once for each reason what was not played.
 func (s Summary) writeLacking(out *strings.Builder) {
 	lacking := map[string][]string{}
 	var order []string
 	for _, r := range s.Results {
-		if len(r.Lacking) == 0 {
+		if r.Why == "" {
 			continue
 		}
-		feature := strings.Join(r.Lacking, ", ")
-		if lacking[feature] == nil {
-			order = append(order, feature)
+		if lacking[r.Why] == nil {
+			order = append(order, r.Why)
 		}
-		lacking[feature] = append(lacking[feature], r.Name)
+		lacking[r.Why] = append(lacking[r.Why], r.Name)
 	}
-	for _, feature := range order {
-		fmt.Fprintf(out, "\nnot supported, for want of %s: %s\n", feature, strings.Join(lacking[feature], ", "))
+	for _, why := range order {
+		fmt.Fprintf(out, "\nnot played (%d): %s\n  %s\n", len(lacking[why]), why, strings.Join(lacking[why], ", "))
 	}
 }
 
@@ -131,7 +141,7 @@ type (
 func (s Summary) WriteJUnit(w io.Writer) error {
 	var all junitSuites
 	for _, part := range s.parts() {
-		suite := junitSuite{Name: part.name, Tests: len(part.Results), Failures: part.Count(Failed), Skipped: part.Count(NotSupported)}
+		suite := junitSuite{Name: part.name, Tests: len(part.Results), Failures: part.Count(Failed), Skipped: part.Count(NotPlayed)}
 		var took time.Duration
 		for _, r := range part.Results {
 			suite.Cases = append(suite.Cases, r.junit())
@@ -160,8 +170,8 @@ func (r Result) junit() junitCase {
 		var text strings.Builder
 		r.writeFailure(&text)
 		c.Failure = &junitMessage{Message: r.Error, Text: text.String()}
-	case NotSupported:
-		c.Skipped = &junitMessage{Message: "not supported: " + strings.Join(r.Lacking, ", ")}
+	case NotPlayed:
+		c.Skipped = &junitMessage{Message: r.Why}
 	}
 	return c
 }

@@ -5,7 +5,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,11 +26,41 @@ type Provider struct {
 	custody *custody // of a run beside other resources; nil: nobody else is there
 }
 
-// An Answer is what came back for a request.
+// An Answer is what came back for a request, with the names that were asked with.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   string
+
+	sent Request // as it went out: a custody gives names a prefix
+	came string  // the body, as it came in
+}
+
+// shown is the request as reports show it: readable, its percent-encoding left to
+// encode, and without a credential.
+func (r Request) shown() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s %s\n", r.Method, r.Target)
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		for _, value := range r.Header[name] {
+			if name == "Authorization" && value != "" {
+				value = "…"
+			}
+			fmt.Fprintf(&out, "%s: %s\n", name, value)
+		}
+	}
+	if r.Body != "" {
+		fmt.Fprintf(&out, "\n%s", r.Body)
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// shown is the answer as reports show it; "" where none came.
+func (a Answer) shown() string {
+	if a.Status == 0 {
+		return ""
+	}
+	return strings.TrimSpace(strconv.Itoa(a.Status) + "\n" + a.came)
 }
 
 // player sends requests of one transcript, or one check, and keeps its captures.
@@ -52,9 +85,10 @@ func newPlayer(provider Provider) *player {
 }
 
 func (p *player) send(ctx context.Context, r Request) (Answer, error) {
+	written := r
 	r, err := p.fill(r)
 	if err != nil {
-		return Answer{}, err
+		return Answer{sent: written}, err
 	}
 	if p.custody == nil {
 		return p.exchange(ctx, r)
@@ -66,15 +100,15 @@ func (p *player) send(ctx context.Context, r Request) (Answer, error) {
 func (p *player) exchange(ctx context.Context, r Request) (Answer, error) {
 	request, err := p.request(ctx, r)
 	if err != nil {
-		return Answer{}, err
+		return Answer{sent: r}, err
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
-		return Answer{}, err
+		return Answer{sent: r}, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, longestAnswer))
-	return Answer{response.StatusCode, response.Header, string(body)}, err
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(body), sent: r, came: string(body)}, err
 }
 
 // compare reports the first difference between an answer and its pattern.

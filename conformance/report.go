@@ -14,17 +14,17 @@ type Outcome string
 
 // The outcomes.
 const (
-	Passed       Outcome = "passed"
-	Failed       Outcome = "failed"
-	NotSupported Outcome = "not supported" // the service provider says that it lacks a feature
-	NotReached   Outcome = "not reached"   // an earlier step failed
+	Passed     Outcome = "passed"
+	Failed     Outcome = "failed"
+	NotPlayed  Outcome = "not played"  // the service provider, or the run, lacks what it needs
+	NotReached Outcome = "not reached" // an earlier step failed
 )
 
 // A Report says how playing a transcript went.
 type Report struct {
 	Transcript *Transcript
 	Outcome    Outcome
-	Lacking    []string // NotSupported: what the service provider does not offer
+	Lacking    []string // NotPlayed: what the service provider does not offer
 	Steps      []StepReport
 }
 
@@ -43,7 +43,7 @@ type StepReport struct {
 func Play(ctx context.Context, provider Provider, t *Transcript) Report {
 	report := Report{Transcript: t, Outcome: Passed, Lacking: provider.lacks(t.Needs)}
 	if len(report.Lacking) > 0 {
-		report.Outcome = NotSupported
+		report.Outcome = NotPlayed
 		return report
 	}
 	p := newPlayer(provider)
@@ -102,8 +102,8 @@ func (c captures) vacuous(want Response, got Answer) ([]string, error) {
 // Err returns nil for a transcript that passed, else what went wrong, with the
 // step, its request and what was got.
 func (r Report) Err() error {
-	if r.Outcome == NotSupported {
-		return fmt.Errorf("%s: not supported: %s", r.Transcript.Name, strings.Join(r.Lacking, ", "))
+	if r.Outcome == NotPlayed {
+		return fmt.Errorf("%s: not played for want of %s", r.Transcript.Name, strings.Join(r.Lacking, ", "))
 	}
 	for i, step := range r.Steps {
 		if err := step.err(); err != nil {
@@ -128,7 +128,7 @@ func (s StepReport) err() error {
 // Row returns nil if the transcript shows the row: every step that is to show it
 // was sent and answered as expected, and not as the inverted expectation says.
 func (r Report) Row(id string) error {
-	if r.Outcome == NotSupported {
+	if r.Outcome == NotPlayed {
 		return r.Err()
 	}
 	shown := false

@@ -34,11 +34,12 @@ type Result struct {
 	Promise string        `json:"promise,omitempty"`
 	Rows    []string      `json:"rows,omitempty"` // that it shows
 	Outcome Outcome       `json:"outcome"`
-	Lacking []string      `json:"lacking,omitempty"` // NotSupported: what the service provider does not offer
+	Lacking []string      `json:"lacking,omitempty"` // NotPlayed: what it needs, in the words of "Needs:"
+	Why     string        `json:"why,omitempty"`     // NotPlayed: the same in plain words
 	Step    int           `json:"step,omitempty"`    // Failed: of the transcript, from 1
-	Request string        `json:"request,omitempty"` // Failed: as the transcript has it
-	Answer  string        `json:"answer,omitempty"`  // Failed: status and body
-	Error   string        `json:"error,omitempty"`   // Failed: the first difference
+	Request string        `json:"request,omitempty"` // Failed: as it was sent
+	Answer  string        `json:"answer,omitempty"`  // Failed: status and body, as they came
+	Error   string        `json:"error,omitempty"`   // Failed: the first difference, in names without the prefix
 	Left    []string      `json:"left,omitempty"`    // what was made and could not be deleted
 	Took    time.Duration `json:"took"`              // nanoseconds
 }
@@ -86,24 +87,38 @@ func Run(ctx context.Context, provider Provider, o Options) (Summary, error) {
 	if err != nil {
 		return s, err
 	}
+	written := false // something was
 	for i, play := range plays {
 		if o.Progress != nil {
 			o.Progress(i, len(plays), play.name)
 		}
-		provider.custody = newCustody(o.Prefix, s.Empty)
+		provider.custody = newCustody(o.Prefix, slices.Contains(provider.Offers, empty))
 		if play.alone {
 			provider.custody.prefix = "" // nobody else's names are there
 		}
-		begun := time.Now()
-		result := play.run(ctx, provider)
-		result.Left = provider.clear(ctx)
-		result.Took = time.Since(begun)
+		result := play.timed(ctx, provider)
 		s.Results = append(s.Results, result)
 		if ctx.Err() != nil {
 			return s, ctx.Err()
 		}
+		if len(result.Left) > 0 {
+			provider.Offers = slices.DeleteFunc(slices.Clone(provider.Offers), func(offer string) bool { return offer == empty })
+		}
+		if written = written || provider.custody.wrote; !written && result.Outcome == Failed && provider.custody.refused != "" {
+			return s, fmt.Errorf("the token may only read: POST /Users was answered %.300s; give one that may make, change and delete users and groups", provider.custody.refused)
+		}
 	}
 	return s, nil
+}
+
+// timed runs the play and deletes what it made.
+func (p play) timed(ctx context.Context, provider Provider) Result {
+	begun := time.Now()
+	result := p.run(ctx, provider)
+	result.Why = why(result.Lacking)
+	result.Left = provider.clear(ctx)
+	result.Took = time.Since(begun)
+	return result
 }
 
 // A play is a transcript or a check.
@@ -151,7 +166,7 @@ func (t *Transcript) run(ctx context.Context, provider Provider) Result {
 	result.Outcome, result.Lacking = report.Outcome, report.Lacking
 	for i, step := range report.Steps {
 		if step.Outcome == Failed {
-			result.fail(i+1, step.Step.Request, step.Answer, step.Err)
+			result.fail(i+1, step.Answer, step.Err)
 		}
 	}
 	return result
@@ -161,7 +176,7 @@ func (t *Transcript) run(ctx context.Context, provider Provider) Result {
 func (c Check) run(ctx context.Context, provider Provider) Result {
 	result := Result{Name: c.Name, Rows: c.Rows, Outcome: Passed, Lacking: provider.lacks(c.Needs)}
 	if len(result.Lacking) > 0 {
-		result.Outcome = NotSupported
+		result.Outcome = NotPlayed
 		return result
 	}
 	trial := &Trial{ctx: ctx, player: newPlayer(provider)}
@@ -171,27 +186,20 @@ func (c Check) run(ctx context.Context, provider Provider) Result {
 		err = trial.failures[0]
 	}
 	if err != nil {
-		result.fail(0, Request{}, Answer{}, err)
+		result.fail(0, trial.last, err)
 	}
 	return result
 }
 
-func (r *Result) fail(step int, request Request, answer Answer, err error) {
+// fail notes what went wrong with an answer; step is 0 for a check.
+func (r *Result) fail(step int, answer Answer, err error) {
 	if held := (errNotOurs{}); errors.As(err, &held) {
-		r.Outcome, r.Lacking = NotSupported, []string{empty}
+		r.Outcome, r.Lacking = NotPlayed, []string{empty}
 		return
 	}
 	r.Outcome, r.Step, r.Error = Failed, step, err.Error()
-	if step > 0 {
-		r.Request = strings.TrimSpace(request.Method + " " + request.Target + "\n" + request.Body)
-	}
-	if answer.Status > 0 {
-		r.Answer = strings.TrimSpace(strconv.Itoa(answer.Status) + "\n" + answer.Body)
-	}
+	r.Request, r.Answer = answer.sent.shown(), answer.shown()
 }
-
-// empty is the feature of a service provider that holds no users and groups of others.
-const empty = "empty"
 
 var (
 	pinned  = regexp.MustCompile(`"totalResults"\s*:\s*\d|"Resources"\s*:\s*\[`)

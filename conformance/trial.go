@@ -22,6 +22,7 @@ type Trial struct {
 	sent     int     // requests that were answered
 	expected int     // expectations
 	failures []error // of expectations, inverted or not
+	last     Answer  // that was got, or looked at
 }
 
 // Try runs the check twice, against a service provider of its own each time: once as
@@ -76,6 +77,9 @@ func (t *Trial) Send(request string) Answer {
 	answer, err := t.player.send(t.ctx, r)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.failures) == 0 {
+		t.last = answer
+	}
 	if err != nil {
 		t.failures = append(t.failures, fmt.Errorf("%s %s: %w", r.Method, r.Target, err))
 		return Answer{}
@@ -92,6 +96,7 @@ func (t *Trial) Expect(got Answer, response string) {
 	}
 	before := maps.Clone(t.player.captured)
 	if err := t.player.captured.compare(want, got); err != nil {
+		t.last = got
 		panic(stop{err})
 	}
 	t.expected++

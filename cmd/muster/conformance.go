@@ -29,11 +29,12 @@ func (p *program) conformanceCommand() *cobra.Command {
 		short: "Play SCIM transcripts and checks against any service provider",
 		long: `Play the transcripts and checks that Muster itself is tested with against any SCIM 2.0
 service provider, and say what passed, what failed (with the request and the answer)
-and what it does not support.
+and what was not played, and why.
 
 It asks before it writes. The names of what it makes begin with a prefix of this run;
 all of it is deleted again; a request that might change anything else is not sent. Best
-is a test tenant that holds no users and groups: only there can lists be counted.
+is a test tenant that holds no users and groups: only there can lists be counted, and
+what counts or lists everything is played there, with names that have no prefix.
 
 Exit code 3 where something failed or could not be deleted.`,
 		example: `  muster conformance --url https://scim.example.com/v2 --token-file token
@@ -67,21 +68,34 @@ func (p *program) conformance(ctx context.Context, f *conformanceFlags) error {
 			return err
 		}
 	}
-	bar := progressbar.NewOptions(1, progressbar.OptionSetWriter(p.errs), progressbar.OptionSetVisibility(toTerminal(p.errs)),
-		progressbar.OptionClearOnFinish(), progressbar.OptionShowCount())
+	progress, finish := p.played()
 	summary, err := conformance.Run(ctx, conformance.Provider{Base: f.url, Token: token}, conformance.Options{
-		Only: f.only, Strict: f.strict,
-		Progress: func(done, all int, name string) {
-			bar.ChangeMax(all)
-			bar.Describe(fmt.Sprintf("%-32.32s", name))
-			bar.Set(done)
-		},
+		Only: f.only, Strict: f.strict, Progress: progress,
 	})
-	bar.Finish()
+	finish()
 	if err != nil {
 		return err
 	}
 	return p.report(summary, f.junit)
+}
+
+// played says how far a run is: a bar where somebody watches, else a line for each part.
+func (p *program) played() (progress func(done, all int, name string), finish func() error) {
+	if !toTerminal(p.errs) {
+		last := ""
+		return func(done, all int, name string) {
+			if part, _, _ := strings.Cut(name, "/"); part != last {
+				p.say("%d of %d done, next %s/", done, all, part)
+				last = part
+			}
+		}, func() error { return nil }
+	}
+	bar := progressbar.NewOptions(1, progressbar.OptionSetWriter(p.errs), progressbar.OptionClearOnFinish(), progressbar.OptionShowCount())
+	return func(done, all int, name string) {
+		bar.ChangeMax(all)
+		bar.Describe(fmt.Sprintf("%-32.32s", name))
+		bar.Set(done)
+	}, bar.Finish
 }
 
 // report writes what came of a run.

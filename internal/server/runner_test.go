@@ -74,6 +74,41 @@ func TestConformanceOnAnEmptyTenant(t *testing.T) {
 	}
 }
 
+// What cannot be deleted is told, and from then on nothing is counted: the service
+// provider is not empty any more.
+func TestConformanceThatLeavesSomething(t *testing.T) {
+	w := start(t, storetest.New(t))
+	w.tenant("acme")
+	token := w.connect("acme", "connection", "lenient")
+	base := w.base("acme")
+	target, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(target)
+	keeper := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			http.Error(answer, "not here", http.StatusNotImplemented)
+			return
+		}
+		forward.ServeHTTP(answer, r)
+	}))
+	defer keeper.Close()
+
+	provider := conformance.Provider{Base: keeper.URL + strings.TrimPrefix(base, w.url), Token: token}
+	summary, err := conformance.Run(t.Context(), provider, conformance.Options{Only: []string{"rfc7644/filters", "rfc7644/search"}})
+	if err != nil || len(summary.Results) != 2 {
+		t.Fatalf("%v: %+v", err, summary)
+	}
+	first, second := summary.Results[0], summary.Results[1]
+	if first.Outcome != conformance.Passed || len(first.Left) == 0 {
+		t.Errorf("got %+v, want it passed, and something left", first)
+	}
+	if second.Outcome != conformance.NotPlayed || !strings.HasPrefix(second.Why, "the service provider holds users or groups already") {
+		t.Errorf("got %+v, want it not played", second)
+	}
+}
+
 // everything is what a connection holds.
 func (w *world) everything(t *testing.T, tenant, token string) string {
 	t.Helper()
