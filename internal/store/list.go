@@ -185,11 +185,10 @@ func (l *listing) read(ctx context.Context) (Page, error) {
 
 // queueOrder forbids PostgreSQL, for this transaction, to sort where an index gives
 // the order of the page: it takes row-level security for far more selective than it
-// is, and would sort the tenant. What is to be done then has no estimate, on which
-// just-in-time compilation would be founded.
+// is, and would sort the tenant.
 func (l *listing) queueOrder(b *pgx.Batch) {
-	b.Queue(`select now(), set_config('enable_sort', 'off', true), set_config('jit', 'off', true)`).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&l.now, nil, nil) })
+	b.Queue(`select now(), set_config('enable_sort', 'off', true)`).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&l.now, nil) })
 }
 
 // tooMany says of a query that ran into the statement timeout that what it asks

@@ -52,7 +52,7 @@ func Number(ctx context.Context, tx pgx.Tx, tenant uuid.UUID) (Pass, error) {
 	err = tx.QueryRow(ctx, `
 		with fresh as materialized (
 			select c.n, c.xid, c.at from changes c where c.tenant_id = $1 and c.xid >= $2::text::xid8
-			and c.n not in (select k.n from change_numbers k where k.tenant_id = $1 and k.seq > $4)
+			and not exists (select from change_numbers k where k.tenant_id = $1 and k.seq > $4 and k.n = c.n)
 		), numbered as (
 			insert into change_numbers (tenant_id, seq, n, xid)
 			select $1, $3 + row_number() over (order by n), n, xid from fresh
