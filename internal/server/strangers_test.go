@@ -106,7 +106,6 @@ func (c *throng) leave(t *testing.T) {
 
 // stalled keeps from the database what names certain tenants, until it is released.
 type stalled struct {
-	atStatement
 	mu    sync.Mutex
 	names []string // how an id or slug of them begins
 	open  chan struct{}
@@ -126,6 +125,12 @@ func (s *stalled) tenant(w *world, slug string) {
 	s.names = append(s.names, tenant.ID.String())
 }
 
+func (s *stalled) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+func (s *stalled) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)     {}
+func (s *stalled) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (s *stalled) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
 func (s *stalled) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	for _, query := range data.Batch.QueuedQueries {
 		for _, argument := range query.Arguments {

@@ -74,8 +74,10 @@ func TestEveryRequestIsInAShare(t *testing.T) {
 		}
 	}
 	busy(strangers, tenant, "the tenant's name has to be looked up", unknown, map[string]bool{"a stranger's token": true, "who a client is": true})
-	p.store.ForgetSettings(tenant)
-	busy(strangers, tenant, "the settings have to be read", map[string]func() error{"a token": scim}, nil)
+	for who, ask := range map[string]func() error{"a token": scim, "a person": me} {
+		p.store.ForgetSettings(tenant)
+		busy(strangers, tenant, "the settings have to be read", map[string]func() error{who: ask}, nil)
+	}
 	busy(strangers, uuid.New(), "the share of strangers at another tenant is full", asks, nil)
 	busy(strangers, uuid.Nil, "the share of strangers at no tenant is full", asks, nil)
 	busy(strangers, uuid.Nil, "the share of strangers at no tenant is full", nowhere(t, p.store), map[string]bool{"a token": true, "a client": true, "a person": true})
