@@ -2,17 +2,18 @@ package scimhttp
 
 import (
 	"context"
-	"maps"
+	"errors"
 	"net/http"
-	"reflect"
 	"slices"
+	"time"
 
-	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // A circle are creations that refer to one another: each is created without
 // what is not there yet, and then completed (RFC 7644 §3.7.1). Either all of
-// them are done or none is.
+// them are done or none is. Everybody in it is new: who was out would be in before
+// the circle is complete, and would stay in if it could not be undone.
 type circle struct {
 	*job
 	members []int
@@ -53,6 +54,9 @@ func (c circle) create() (failed int, err error) {
 		if err != nil {
 			return i, err
 		}
+		if t.endpoint.rt == c.call.dir.UserType() {
+			t.endpoint.create = createNewUser
+		}
 		if c.made[i], err = do(c.part(i), t); err != nil {
 			delete(c.made, i)
 			return i, err
@@ -76,93 +80,65 @@ func (c circle) complete() (failed int, err error) {
 		if err != nil {
 			return i, err
 		}
-		done.status, done.was = made.status, made.was
+		done.status = made.status
 		c.made[i] = done
 	}
 	return 0, nil
 }
 
-// undo takes back what was created, the latest first, and refuses all of them.
+// undoTime is how long it is tried to take a circle back: as long as a request may
+// take to make one.
+const undoTime = 30 * time.Second
+
+// undo takes back what was created, the latest first, also where the client has gone,
+// and refuses all of them. Each answer speaks of its own creation only: what became of
+// another may not be known.
 func (c circle) undo(failed int, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.call.context()), undoTime)
+	defer cancel()
 	for _, i := range slices.Backward(c.members) {
-		why := error(refuse(http.StatusConflict, "the creations that this one and others refer to in a circle could not all be done: none was"))
+		why := error(refuse(http.StatusConflict, "the creations that refer to one another in a circle could not all be done: this one was not"))
 		if i == failed {
 			why = cause
 		}
-		if made, ok := c.made[i]; ok {
-			if err := c.takeBack(i, made); err != nil {
-				why = err
-			}
+		if made, ok := c.made[i]; ok && !c.takeBack(ctx, i, made) {
+			why = refuse(http.StatusServiceUnavailable, "it was created without its references and could not be taken back: delete %s, then send it again",
+				made.resource.location(c.call.base()))
 		}
 		delete(c.ids, c.request.Operations[i].BulkID)
 		c.fail(i, why)
 	}
 }
 
-// takeBack deletes what a creation has made. A person whom it has brought back
-// becomes who they were. It is done also where the client has gone.
-func (c circle) takeBack(i int, made outcome) error {
+// takeBack deletes what a creation has made, and tries again where that cannot be
+// done for the moment, until ctx ends. It reports whether that is gone; somebody else
+// may have deleted it.
+func (c circle) takeBack(ctx context.Context, i int, made outcome) bool {
 	e, _, err := c.call.target(c.request.Operations[i].Path)
 	if err != nil {
-		return err
+		return false
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.call.context()), longestOperation)
-	defer cancel()
 	t := task{e, http.MethodDelete, operation{id: made.resource.id, view: view{rt: e.rt}}}
-	if made.was != nil {
-		t.method = http.MethodPut
-		t.endpoint.replace = func(part *call, op operation) (outcome, error) { return part.updateUser(op, restoring(e.rt, made)) }
-	}
 	part := c.open(i, undo, t.method, made.resource.location(""))
 	part.request = part.request.WithContext(ctx)
-	_, err = do(part, t)
-	switch {
-	case err == nil:
-		return nil
-	case made.was != nil:
-		return c.shutOut(part, t, err)
+	for {
+		_, err = do(part, t)
+		if !passing(err) {
+			return err == nil || errors.Is(err, store.ErrNotFound)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(undoPause):
+		}
 	}
-	return refuse(http.StatusServiceUnavailable, "it was created without its references and could not be taken back: delete %s, then send it again",
-		made.resource.location(c.call.base()))
 }
 
-// shutOut deactivates somebody who was brought back and cannot become who they were,
-// because of cause, and says who.
-func (c circle) shutOut(part *call, t task, cause error) error {
-	t.method, t.body = http.MethodPatch, []byte(deactivation)
-	if _, err := do(part, t); err != nil {
-		cause = err
-	}
-	return refuse(http.StatusServiceUnavailable, "it brought back somebody who could not become who they were (%s): put right %s, then send it again",
-		wireError(cause, part.door.requestID(part.request)).fault.Detail, resource{rt: t.endpoint.rt, id: t.id}.location(c.call.base()))
-}
+// undoPause is between two tries.
+const undoPause = 100 * time.Millisecond
 
-const deactivation = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]}`
-
-// restoring makes of somebody what they were before made, but for what others have
-// changed since. Where somebody else has taken the userName or another unique value
-// meanwhile, nothing is restored.
-func restoring(rt *scim.ResourceType, made outcome) func(scim.Resource) (scim.Resource, []scim.Note, error) {
-	return func(now scim.Resource) (scim.Resource, []scim.Note, error) {
-		was, err := scim.ParseStored(rt, made.was)
-		if err != nil {
-			return nil, nil, err
-		}
-		given, err := scim.ParseStored(rt, made.resource.stored)
-		if err != nil {
-			return nil, nil, err
-		}
-		next := maps.Clone(now)
-		for name := range now {
-			if _, had := was[name]; !had && reflect.DeepEqual(now[name], given[name]) {
-				delete(next, name)
-			}
-		}
-		for name, value := range was {
-			if reflect.DeepEqual(now[name], given[name]) {
-				next[name] = value
-			}
-		}
-		return next, nil, nil
-	}
+// passing reports whether err says that nothing was done and that the same may be
+// done a moment later.
+func passing(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrBusy) || errors.Is(err, store.ErrRedeclared)
 }

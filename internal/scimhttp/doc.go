@@ -26,7 +26,7 @@
 // are done in their order, but a creation is brought forward where something before
 // it refers to its bulkId. Creations that refer to one another in a circle are done
 // all or not at all; so that none is left half done, those of them that are there
-// already are then deleted again, and a person who was reactivated is deactivated. An
+// already are then deleted again. None of them reactivates anybody: that is 409. An
 // operation begins only while at least 8 seconds are left of the request's 30: the
 // others are answered 503, and nothing is said to be done that may not be.
 //

@@ -1,9 +1,11 @@
 package scimhttp
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store"
 )
 
 // users is where the tenant's users are.
@@ -25,7 +27,23 @@ func createUser(c *call, op operation) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{status: http.StatusCreated, resource: c.user(user), was: user.Was, specified: doc.Specified(op.view.rt)}, nil
+	return outcome{status: http.StatusCreated, resource: c.user(user), specified: doc.Specified(op.view.rt)}, nil
+}
+
+// createNewUser is createUser for who was not here before. It reactivates nobody.
+func createNewUser(c *call, op operation) (outcome, error) {
+	doc, err := c.document(op)
+	if err != nil {
+		return outcome{}, err
+	}
+	user, err := c.dir.CreateNewUser(c.context(), doc)
+	if errors.Is(err, store.ErrInactive) {
+		err = scim.Uniqueness("the user with this externalId is inactive, and nobody is reactivated by creations that refer to one another in a circle: reactivate the user first")
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcome{status: http.StatusCreated, resource: c.user(user), specified: doc.Specified(op.view.rt)}, nil
 }
 
 // readUser does GET /Users/{id} (RFC 7644 §3.4.1).

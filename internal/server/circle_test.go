@@ -4,31 +4,34 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/registry"
 	"github.com/muster-id/muster/internal/store/storetest"
 )
 
 // Who is shut out while a bulk request makes people that refer to one another stays
 // out, though the request completes each of them once all are there.
 func TestACircleDoesNotOverwriteWhatOthersDid(t *testing.T) {
-	beside := &atStatement{sql: "insert into users", nth: 2}
-	w := start(t, storetest.New(t, func(c *store.Config) { c.Tracer = beside }))
-	w.tenant("acme")
-	token := w.connect("acme", "entra", "lenient")
-	id := ""
-	beside.do = func() {
+	var w *world
+	var token, id string
+	beside := &interrupt{at: 2, do: func() {
 		_, list, _ := strings.Cut(w.scim("GET", "/Users", token, "").body, `"id":"`)
 		id, _, _ = strings.Cut(list, `"`)
 		if a := w.scim("PATCH", "/Users/"+id, token, patchOf(`{"op":"replace","path":"active","value":false}`)); a.status != http.StatusOK {
 			t.Errorf("got %d %s", a.status, a.body)
 		}
-	}
+	}}
+	w = start(t, storetest.New(t, func(c *store.Config) { c.Tracer = beside }))
+	w.tenant("acme")
+	token = w.connect("acme", "entra", "lenient")
 	person := func(name, manager string) string {
 		return `{"method":"POST","path":"/Users","bulkId":"` + name + `","data":{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"` + name +
 			`","active":true,"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"bulkId:` + manager + `"}}}}`
@@ -42,8 +45,8 @@ func TestACircleDoesNotOverwriteWhatOthersDid(t *testing.T) {
 	}
 }
 
-// returning is the user of a circle who was here before, inactive, and first the one
-// that comes with them; bulk makes both.
+// returning is the user of a circle who may have been here before, and boss the one
+// that comes with them.
 const (
 	returning = `{"method":"POST","path":"/Users","bulkId":"back","data":{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"back@new.example",` +
 		`"externalId":"back","active":true,"title":"Clown","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"bulkId:first"}}}}`
@@ -51,76 +54,126 @@ const (
 		`"externalId":"first","active":true,"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"bulkId:back"}}}}`
 )
 
-// A circle that cannot be done leaves somebody whom it had brought back as they were,
-// inactive and with what was known of them, but for what others did meanwhile: what is
-// refused has changed nothing (RFC 7644 §3.7.3).
-func TestACircleThatFailsRestoresWhomItBroughtBack(t *testing.T) {
-	const alien = `{"userName":"first"}` // takes the name
+// Nobody comes back in a circle: who was out could otherwise be in where it cannot be
+// completed, and stay in. All of it is refused, nothing of the person is changed, and
+// the client is told what to do instead.
+func TestNobodyComesBackInACircle(t *testing.T) {
+	w, token := open(t)
+	back := w.create("/Users", token, `{"userName":"back","externalId":"back","active":false,"title":"Rigger"}`)
+	before := w.scim("GET", "/Users/"+back, token, "").body
+	for story, operations := range map[string][]string{
+		"they are the first":            {returning, boss},
+		"they are the last":             {boss, returning},
+		"they refer to themselves only": {strings.Replace(returning, "bulkId:first", "bulkId:back", 1)},
+	} {
+		a := w.scim("POST", "/Bulk", token, bulkOf(operations...))
+		for _, status := range a.statuses(t) {
+			if status != "409" {
+				t.Errorf("%s: got %s, want refusals: %s", story, status, a.body)
+			}
+		}
+		if !strings.Contains(a.body, `"uniqueness"`) || !strings.Contains(a.body, "is inactive") {
+			t.Errorf("%s: the client is not told why: %s", story, a.body)
+		}
+		if after := w.scim("GET", "/Users/"+back, token, "").body; after != before {
+			t.Errorf("%s: they were %s and are %s", story, before, after)
+		}
+		if n := w.users(token); n != 1 {
+			t.Errorf("%s: %d users are there, want the one who was", story, n)
+		}
+	}
+	alone := strings.Replace(returning, `,"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"bulkId:first"}}`, "", 1)
+	if a := w.scim("POST", "/Bulk", token, bulkOf(alone, boss)); !slices.Equal(a.statuses(t), []string{"201", "201"}) || w.known(back, token)["active"] != true {
+		t.Errorf("without the reference: %s", a.body)
+	}
+}
+
+// What a circle that fails has made is gone again, also where that takes another try,
+// or somebody else was faster.
+func TestWhatACircleHasMadeIsTakenBack(t *testing.T) {
 	for story, c := range map[string]struct {
-		sql  string // at which somebody else steps in; empty: before the request
-		do   func(w *world, token string)
-		want string // of title, afterwards
+		times int64 // how often something happens before they are deleted
+		do    func(w *world, token, database string, conn *pgx.Conn)
 	}{
-		"the other cannot be created": {"", func(w *world, token string) { w.create("/Users", token, alien) }, "Rigger"},
-		"the other cannot be completed": {"update users set user_name_key", func(w *world, token string) {
-			w.patched("first", token, `{"op":"add","path":"nickName","value":"Boss"}`)
-		}, "Rigger"},
-		"somebody has changed them meanwhile": {"insert into users", func(w *world, token string) {
-			w.patched("back", token, `{"op":"replace","path":"title","value":"Rider"}`)
-		}, "Rider"},
-		"somebody has taken them out meanwhile": {"insert into users", func(w *world, token string) {
-			w.patched("back", token, `{"op":"replace","path":"active","value":false}`)
-		}, "Rigger"},
+		"the connection breaks, and breaks again": {2, func(w *world, _, database string, conn *pgx.Conn) { terminate(w.t, database, conn) }},
+		"the schemas change": {1, func(w *world, _, _ string, _ *pgx.Conn) {
+			if _, err := w.declare("acme", "User", []byte(`{"id":"urn:example:hr","name":"HR","attributes":[{"name":"badge"}]}`)); err != nil {
+				w.t.Error(err)
+			}
+		}},
+		"somebody else deletes them": {1, func(w *world, token, _ string, _ *pgx.Conn) {
+			if a := w.scim("DELETE", "/Users/"+w.idOf("first", token), token, ""); a.status != http.StatusNoContent {
+				w.t.Errorf("got %d %s", a.status, a.body)
+			}
+		}},
 	} {
 		t.Run(story, func(t *testing.T) {
-			beside := &atStatement{sql: c.sql}
-			w := start(t, storetest.New(t, func(c *store.Config) { c.Tracer = beside }))
+			_, database := storetest.Database(t)
+			var w *world
+			var token string
+			deletions := &atStatement{sql: "= $4 for no key update"}
+			deletions.do = func(nth int64, conn *pgx.Conn) {
+				if nth <= c.times {
+					c.do(w, token, database, conn)
+				}
+			}
+			w = start(t, storetest.Open(t, database, func(c *store.Config) { c.Tracer = deletions }))
 			w.tenant("acme")
-			token := w.connect("acme", "entra", "lenient")
-			back := w.create("/Users", token, `{"userName":"back","externalId":"back","active":false,"title":"Rigger","nickName":"B","emails":[{"value":"b@x.example"}]}`)
-			before := w.known(back, token)
-			if c.sql == "" {
-				c.do(w, token)
-			} else {
-				beside.nth, beside.do = 2, func() { c.do(w, token) }
+			token = w.connect("acme", "entra", "lenient")
+			w.create("/Users", token, `{"userName":"taken"}`)
+			a := w.scim("POST", "/Bulk", token, bulkOf(boss, strings.Replace(returning, "back@new.example", "taken", 1)))
+			if got, want := a.statuses(t), []string{"409", "409"}; !slices.Equal(got, want) {
+				t.Errorf("got %v, want %v: %s", got, want, a.body)
 			}
-			a := w.scim("POST", "/Bulk", token, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[`+returning+`,`+boss+`]}`)
-			if a.status != http.StatusOK || strings.Contains(a.body, `"201"`) || strings.Count(a.body, `"method":"POST"`) != 2 {
-				t.Fatalf("got %d, want two refusals: %s", a.status, a.body)
-			}
-			after := w.known(back, token)
-			if got := after["title"]; got != c.want {
-				t.Errorf("title is %v, want %s", got, c.want)
-			}
-			delete(before, "title")
-			delete(after, "title")
-			if diff := cmp.Diff(before, after); diff != "" {
-				t.Errorf("what was refused has changed somebody (-before +after): %s\n%s", diff, a.body)
+			if n, tried := w.users(token), deletions.count.Load(); n != 1 || tried != c.times+1 {
+				t.Errorf("%d users are there after %d tries, want the one who was, after %d", n, tried, c.times+1)
 			}
 		})
 	}
 }
 
-// Whose name somebody else has taken meanwhile cannot become who they were: they are
-// out again, and the client is told whom to put right.
-func TestWhoCannotBeRestoredIsOut(t *testing.T) {
-	beside := &atStatement{sql: "update users set user_name_key", nth: 2}
-	w := start(t, storetest.New(t, func(c *store.Config) { c.Tracer = beside }))
+// Who cannot be taken back, here because the token is revoked meanwhile, is named.
+func TestWhoCannotBeTakenBackIsNamed(t *testing.T) {
+	var w *world
+	var id uuid.UUID
+	inserts := &interrupt{at: 2, do: func() {
+		if err := w.vendor.RevokeToken(context.Background(), "acme", id); err != nil {
+			t.Error(err)
+		}
+	}}
+	w = start(t, storetest.New(t, func(c *store.Config) { c.Tracer = inserts }))
+	w.tenant("acme")
+	other := w.connect("acme", "entra", "lenient")
+	token, credential, err := w.vendor.CreateToken(soon(t), "acme", "entra", registry.NewToken{Name: "revoked"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id = credential.ID
+	a := w.scim("POST", "/Bulk", token, bulkOf(boss, returning))
+	if got, want := a.statuses(t), []string{"503", "401"}; !slices.Equal(got, want) || !strings.Contains(a.body, "delete "+w.base("acme")+"/Users/"+w.idOf("first", other)) {
+		t.Errorf("got %v, want %v and to be told whom to delete: %s", got, want, a.body)
+	}
+}
+
+// Of a creation whose outcome is not known that is said, and the others speak for
+// themselves only.
+func TestACreationOfUnknownOutcomeInACircle(t *testing.T) {
+	_, database := storetest.Database(t)
+	inserts := &atStatement{sql: "insert into users"}
+	inserts.do = func(nth int64, conn *pgx.Conn) {
+		if nth == 2 {
+			terminate(t, database, conn)
+		}
+	}
+	w := start(t, storetest.Open(t, database, func(c *store.Config) { c.Tracer = inserts }))
 	w.tenant("acme")
 	token := w.connect("acme", "entra", "lenient")
-	back := w.create("/Users", token, `{"userName":"back","externalId":"back","active":false}`)
-	beside.do = func() {
-		if a := w.scim("POST", "/Users", token, `{"userName":"back"}`); a.status != http.StatusCreated {
-			t.Errorf("got %d %s", a.status, a.body)
-		}
-		w.patched("first", token, `{"op":"add","path":"nickName","value":"Boss"}`)
+	a := w.scim("POST", "/Bulk", token, bulkOf(boss, returning))
+	if got, want := a.statuses(t), []string{"409", "503"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v: %s", got, want, a.body)
 	}
-	a := w.scim("POST", "/Bulk", token, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[`+returning+`,`+boss+`]}`)
-	if !strings.Contains(a.body, `"503"`) || !strings.Contains(a.body, "put right "+w.base("acme")+"/Users/"+back) {
-		t.Errorf("got %d, want to be told whom to put right: %s", a.status, a.body)
-	}
-	if got := w.known(back, token); got["active"] != false {
-		t.Errorf("they are let in: %v", got)
+	if !strings.Contains(a.body, "could not all be done: this one was not") || !strings.Contains(a.body, "it is not known whether the change is durable") {
+		t.Errorf("more is said than is known: %s", a.body)
 	}
 }
 
@@ -135,20 +188,33 @@ func (w *world) known(id, token string) map[string]any {
 	return user
 }
 
-// patched changes acme's user with an externalId.
-func (w *world) patched(externalID, token, operation string) {
+// idOf is the id of acme's user with an externalId.
+func (w *world) idOf(externalID, token string) (id string) {
 	_, list, _ := strings.Cut(w.scim("GET", "/Users?filter=externalId%20eq%20%22"+externalID+"%22", token, "").body, `"id":"`)
-	id, _, _ := strings.Cut(list, `"`)
-	if a := w.scim("PATCH", "/Users/"+id, token, patchOf(operation)); a.status != http.StatusOK {
-		w.t.Errorf("PATCH %s: got %d %s", externalID, a.status, a.body)
+	id, _, _ = strings.Cut(list, `"`)
+	return id
+}
+
+// terminate ends the database's side of a connection.
+func terminate(t *testing.T, database string, conn *pgx.Conn) {
+	t.Helper()
+	const patience = 5000 // milliseconds
+
+	own, err := pgx.Connect(soon(t), database) // a role may end its own backends
+	if err == nil {
+		defer own.Close(context.Background())
+		_, err = own.Exec(soon(t), `select pg_terminate_backend($1, $2)`, conn.PgConn().PID(), patience)
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 
-// atStatement does something when a statement is sent for the nth time.
+// atStatement does something before a statement is sent, each time.
 type atStatement struct {
-	sql string
-	nth int
-	do  func()
+	sql   string
+	do    func(nth int64, conn *pgx.Conn)
+	count atomic.Int64
 }
 
 func (i *atStatement) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
@@ -157,12 +223,10 @@ func (i *atStatement) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.Tr
 func (i *atStatement) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)     {}
 func (i *atStatement) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
 func (i *atStatement) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData)     {}
-func (i *atStatement) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+func (i *atStatement) TraceBatchStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	for _, query := range data.Batch.QueuedQueries {
-		if i.do != nil && strings.Contains(query.SQL, i.sql) {
-			if i.nth--; i.nth == 0 {
-				i.do()
-			}
+		if strings.Contains(query.SQL, i.sql) {
+			i.do(i.count.Add(1), conn)
 		}
 	}
 	return ctx

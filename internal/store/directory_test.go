@@ -149,25 +149,13 @@ var crossings = map[string]crossing{
 	},
 
 	// Names are free here whatever is taken there, and nobody there comes back.
-	"CreateUser": func(t *testing.T, mine, theirs *stand) {
-		name := uuid.NewString()
-		there := theirs.create(name)
-		if _, _, err := theirs.scim().UpdateUser(t.Context(), there.ID.String(), "", set("active", false)); err != nil {
-			t.Fatal(err)
-		}
-		here, created, err := mine.scim().CreateUser(t.Context(), person(name+"@ringling.example", name))
-		if err != nil || !created || here.ID == there.ID {
-			t.Fatalf("got %v created %t %v, want a new person", here.ID, created, err)
-		}
-		if u, err := theirs.scim().User(t.Context(), there.ID.String(), false); err != nil || u.Active {
-			t.Errorf("the person there: active %t, %v", u.Active, err)
-		}
-		for p, u := range map[*stand]store.User{mine: here, theirs: there} {
-			if err := p.scim().DeleteUser(t.Context(), u.ID.String(), ""); err != nil {
-				t.Fatal(err)
-			}
-		}
-	},
+	"CreateUser": newcomer(func(dir *store.Directory, doc scim.Document) (store.User, bool, error) {
+		return dir.CreateUser(context.Background(), doc)
+	}),
+	"CreateNewUser": newcomer(func(dir *store.Directory, doc scim.Document) (store.User, bool, error) {
+		u, err := dir.CreateNewUser(context.Background(), doc)
+		return u, true, err
+	}),
 	"CreateGroup": func(t *testing.T, mine, theirs *stand) {
 		doc := group(uuid.NewString(), theirs.jamie)
 		doc.Members = append(doc.Members, scim.Member{Value: theirs.finance.ID.String()})

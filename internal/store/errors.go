@@ -14,6 +14,8 @@ var (
 	// ErrUnauthenticated: the credential is unknown, expired or revoked, its
 	// connection disabled or its tenant suspended. Which one is not said.
 	ErrUnauthenticated = errors.New("not authenticated")
+	// ErrInactive: who was to be new is here, inactive; nothing was changed.
+	ErrInactive = errors.New("the user exists and is inactive")
 	// ErrStale: If-Match names another version than the present one.
 	ErrStale = errors.New("the version has changed")
 	// ErrRedeclared: the tenant has declared schemas since the request was read;

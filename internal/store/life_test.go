@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
 	"github.com/muster-id/muster/internal/store/storetest"
@@ -210,5 +213,55 @@ func TestTheLagIsTheAgeOfAChange(t *testing.T) {
 	c.tend() // more than one pass
 	if len(lags) < 2 || lags[0] <= 0 || lags[len(lags)-1] != 0 {
 		t.Errorf("lags of a pass with changes and of those after it: %v", lags)
+	}
+}
+
+// newcomer creates somebody who is there, inactive, and has to be new here.
+func newcomer(create func(*store.Directory, scim.Document) (store.User, bool, error)) crossing {
+	return func(t *testing.T, mine, theirs *stand) {
+		name := uuid.NewString()
+		there := theirs.create(name)
+		if _, _, err := theirs.scim().UpdateUser(t.Context(), there.ID.String(), "", set("active", false)); err != nil {
+			t.Fatal(err)
+		}
+		here, created, err := create(mine.scim(), person(name+"@ringling.example", name))
+		if err != nil || !created || here.ID == there.ID {
+			t.Fatalf("got %v created %t %v, want a new person", here.ID, created, err)
+		}
+		if u, err := theirs.scim().User(t.Context(), there.ID.String(), false); err != nil || u.Active {
+			t.Errorf("the person there: active %t, %v", u.Active, err)
+		}
+		for p, u := range map[*stand]store.User{mine: here, theirs: there} {
+			if err := p.scim().DeleteUser(t.Context(), u.ID.String(), ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Who has to be new is not who is here already: an inactive person stays as they are.
+func TestWhoHasToBeNewIsNotBroughtBack(t *testing.T) {
+	c := ringling(t)
+	ctx := t.Context()
+	u := c.create("jamie@ringling.example", "oid-jamie")
+	if _, _, err := c.scim().UpdateUser(ctx, u.ID.String(), "", set("active", false)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := c.scim().User(ctx, u.ID.String(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"jamie@ringling.example", "jamie@new.example"} {
+		if got, err := c.scim().CreateNewUser(ctx, person(name, "oid-jamie")); !errors.Is(err, store.ErrInactive) || got.ID != uuid.Nil {
+			t.Errorf("%s: got %v and %v, want %v", name, got.ID, err, store.ErrInactive)
+		}
+	}
+	after, err := c.scim().User(ctx, u.ID.String(), false)
+	if diff := cmp.Diff(before, after); diff != "" || err != nil {
+		t.Errorf("they have changed (-before +after): %s %v", diff, err)
+	}
+	var argument *store.ArgumentError
+	if _, err := c.admin().CreateNewUser(ctx, person("a@ringling.example", "a")); !errors.As(err, &argument) {
+		t.Errorf("of no connection: got %v, want to be told to name one", err)
 	}
 }

@@ -32,7 +32,6 @@ type User struct {
 	Locked     bool // ours: SCIM neither sees nor clears it
 	Deleted    bool
 	Groups     []GroupRef // only where they were asked for
-	Was        []byte     // JSON before a creation brought the user back; nil otherwise
 }
 
 // A GroupRef is one of a user's groups (RFC 7643 §4.1.2, groups).
@@ -176,29 +175,48 @@ var errWhose = badArgument("name the connection that the new user or group belon
 // errTwinMoved: the inactive user that a create met is not that any more.
 var errTwinMoved = errors.New("the inactive user has changed")
 
-func (dir *Directory) tryCreate(ctx context.Context, doc scim.Document) (u User, created bool, err error) {
-	p := &person{id: newID(), connection: dir.connection, active: true, version: 1, now: time.Now()}
-	if err := p.become(doc.Resource); err != nil {
-		return User{}, false, dir.refuse(ctx, err)
+// CreateNewUser is CreateUser for who is to be new: where that reactivates somebody,
+// it answers ErrInactive.
+func (dir *Directory) CreateNewUser(ctx context.Context, doc scim.Document) (User, error) {
+	if dir.connection == uuid.Nil {
+		return User{}, errWhose
 	}
-	stored := scim.AppendJSON(nil, dir.UserType(), p.resource)
-	search := scim.SearchJSON(nil, dir.UserType(), p.resource)
-	err = dir.retryRules(ctx, func() error {
-		return dir.store.write(ctx, func() *pgx.Batch { return dir.insertUser(ctx, p, stored, search, doc.Notes) })
-	})
+	_, u, err := dir.tryNew(ctx, doc)
+	if state(err) == stateTwin {
+		err = ErrInactive
+	}
+	return u, err
+}
+
+func (dir *Directory) tryCreate(ctx context.Context, doc scim.Document) (u User, created bool, err error) {
+	p, u, err := dir.tryNew(ctx, doc)
 	if state(err) == stateTwin || p.active && p.externalID != "" && takes(err, "userName") {
 		return dir.reactivate(ctx, p, doc, err)
 	}
+	return u, err == nil, err
+}
+
+// tryNew adds the user, as the person that it would be.
+func (dir *Directory) tryNew(ctx context.Context, doc scim.Document) (*person, User, error) {
+	p := &person{id: newID(), connection: dir.connection, active: true, version: 1, now: time.Now()}
+	if err := p.become(doc.Resource); err != nil {
+		return p, User{}, dir.refuse(ctx, err)
+	}
+	stored := scim.AppendJSON(nil, dir.UserType(), p.resource)
+	search := scim.SearchJSON(nil, dir.UserType(), p.resource)
+	err := dir.retryRules(ctx, func() error {
+		return dir.store.write(ctx, func() *pgx.Batch { return dir.insertUser(ctx, p, stored, search, doc.Notes) })
+	})
 	if err = dir.resolve(ctx, err); err != nil {
-		return User{}, false, err
+		return p, User{}, err
 	}
 	dir.count(doc.Notes)
 	dir.store.woke(dir.tenant)
 	if p.created.IsZero() { // the commit was found by its request id; what it answered is lost
-		u, err = dir.User(ctx, p.id.String(), false)
-		return u, true, err
+		u, err := dir.User(ctx, p.id.String(), false)
+		return p, u, err
 	}
-	return p.user(stored), true, nil
+	return p, p.user(stored), nil
 }
 
 func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search []byte, notes []scim.Note) *pgx.Batch {
@@ -279,12 +297,11 @@ func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.
 	if err != nil {
 		return User{}, false, err
 	}
-	var was []byte
 	u, _, err := dir.changeUser(ctx, userEdit{id: id, kind: "user.reactivated", status: 201, edit: func(p *person) ([]scim.Note, error) {
 		if p.active || p.externalID != created.externalID {
 			return nil, errTwinMoved
 		}
-		p.active, was = true, p.stored
+		p.active = true
 		note := scim.Note{Quirk: "Q55", Path: "active", Reason: "the person exists and was inactive: reactivated"}
 		next, notes, err := doc.Replace(dir.UserType(), p.resource)
 		if err != nil {
@@ -292,7 +309,6 @@ func (dir *Directory) reactivate(ctx context.Context, created *person, doc scim.
 		}
 		return append(notes, note), p.become(next)
 	}})
-	u.Was = was
 	return u, false, err
 }
 
