@@ -96,6 +96,10 @@ func (w *world) measure(ctx context.Context, clients int, prepare func(i int) (f
 	})
 }
 
+// rest is what the background needs to number the changes that were made: those of the
+// cell before, raw ones too, are not on this one's account, and its own are.
+const rest = 500 * time.Millisecond
+
 // measureTurns is measure with something to wait for before each turn, which
 // does not count.
 func (w *world) measureTurns(ctx context.Context, clients int, prepare func(i int) (do func() error, wait func(), err error)) (result, error) {
@@ -110,6 +114,7 @@ func (w *world) measureTurns(ctx context.Context, clients int, prepare func(i in
 		}
 		loops[i] = loop{do: do, wait: wait}
 	}
+	time.Sleep(rest)
 	before, err := w.usage()
 	if err != nil {
 		return result{}, err
@@ -121,6 +126,7 @@ func (w *world) measureTurns(ctx context.Context, clients int, prepare func(i in
 	}
 	wg.Wait()
 	total := result{took: time.Since(begun)}
+	time.Sleep(rest)
 	after, err := w.usage()
 	total.used = after.minus(before)
 	for _, l := range loops {
