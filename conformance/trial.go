@@ -95,7 +95,10 @@ func (t *Trial) Expect(got Answer, response string) {
 		panic(stop{err})
 	}
 	before := maps.Clone(t.player.captured)
-	if err := t.player.captured.compare(want, got); err != nil {
+	err = t.player.captured.compare(want, got)
+	t.mu.Lock() // a request of before may be on its way
+	defer t.mu.Unlock()
+	if err != nil {
 		t.last = got
 		panic(stop{err})
 	}
@@ -111,6 +114,8 @@ func (t *Trial) Expect(got Answer, response string) {
 
 // Check expects that it holds; the message says what was got and wanted.
 func (t *Trial) Check(holds bool, format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.expected++
 	if !holds {
 		panic(stop{fmt.Errorf(format, args...)})
