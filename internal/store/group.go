@@ -69,18 +69,19 @@ func (dir *Directory) Group(ctx context.Context, id string, withMembers bool) (G
 	return g, err
 }
 
-// queueMembers reads the living members of a group, in the order of their ids.
+// queueMembers reads the living members of a group, in the order of their ids. Who
+// lives is asked of what the key has found: no index of the living is then a way to it.
 func (dir *Directory) queueMembers(b *pgx.Batch, group uuid.UUID, add func(m Member)) {
 	b.Queue(`
 		select u.id, 'User', u.display from memberships m
-		cross join lateral (select id, coalesce(resource->>'displayName', resource->>'userName', '') as display from users
-			where tenant_id = $1 and id = m.member_user and deleted_at is null offset 0) u
-		where m.tenant_id = $1 and m.group_id = $2
+		cross join lateral (select id, coalesce(resource->>'displayName', resource->>'userName', '') as display, deleted_at from users
+			where tenant_id = $1 and id = m.member_user offset 0) u
+		where m.tenant_id = $1 and m.group_id = $2 and u.deleted_at is null
 		union all
 		select g.id, 'Group', g.display_name from memberships m
-		cross join lateral (select id, display_name from groups
-			where tenant_id = $1 and id = m.member_group and deleted_at is null offset 0) g
-		where m.tenant_id = $1 and m.group_id = $2
+		cross join lateral (select id, display_name, deleted_at from groups
+			where tenant_id = $1 and id = m.member_group offset 0) g
+		where m.tenant_id = $1 and m.group_id = $2 and g.deleted_at is null
 		order by 1`, dir.tenant, group).Query(func(rows pgx.Rows) error {
 		var m Member
 		_, err := pgx.ForEachRow(rows, []any{&m.ID, &m.Type, &m.Display}, func() error {

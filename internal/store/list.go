@@ -262,14 +262,14 @@ func membersColumn(wanted bool) string {
 	}
 	return `array(
 			select 'U' || mu.id::text || mu.display from memberships m
-			cross join lateral (select id, coalesce(resource->>'displayName', resource->>'userName', '') as display from users
-				where tenant_id = g.tenant_id and id = m.member_user and deleted_at is null offset 0) mu
-			where m.tenant_id = g.tenant_id and m.group_id = g.id
+			cross join lateral (select id, coalesce(resource->>'displayName', resource->>'userName', '') as display, deleted_at from users
+				where tenant_id = g.tenant_id and id = m.member_user offset 0) mu
+			where m.tenant_id = g.tenant_id and m.group_id = g.id and mu.deleted_at is null
 			union all
 			select 'G' || mg.id::text || mg.display_name from memberships m
-			cross join lateral (select id, display_name from groups
-				where tenant_id = g.tenant_id and id = m.member_group and deleted_at is null offset 0) mg
-			where m.tenant_id = g.tenant_id and m.group_id = g.id)`
+			cross join lateral (select id, display_name, deleted_at from groups
+				where tenant_id = g.tenant_id and id = m.member_group offset 0) mg
+			where m.tenant_id = g.tenant_id and m.group_id = g.id and mg.deleted_at is null)`
 }
 
 func (l *listing) scan(row pgx.Row, f *Found, total *int) error {

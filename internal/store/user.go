@@ -62,9 +62,9 @@ func groupsColumns(wanted bool) string {
 		return `array[]::text[], false`
 	}
 	return `array(select g.id::text || g.display_name from memberships m
-			cross join lateral (select id, display_name from groups
-				where tenant_id = u.tenant_id and id = m.group_id and deleted_at is null offset 0) g
-			where m.tenant_id = u.tenant_id and m.member_user = u.id),
+			cross join lateral (select id, display_name, deleted_at from groups
+				where tenant_id = u.tenant_id and id = m.group_id offset 0) g
+			where m.tenant_id = u.tenant_id and m.member_user = u.id and g.deleted_at is null),
 		exists (select from memberships m
 			cross join lateral (select from memberships where tenant_id = u.tenant_id and member_group = m.group_id offset 0) above
 			where m.tenant_id = u.tenant_id and m.member_user = u.id)`
