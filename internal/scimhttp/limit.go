@@ -7,8 +7,8 @@ import (
 )
 
 // A Charge counts n requests of a tenant, or of its people, whose own rate is perSecond a
-// second (0: it has none), and returns 0 when they may be served, or how long the client has to wait.
-// An error is ctx's.
+// second (0: it has none), and returns 0 when they may be served, or how long the client
+// has to wait. An error is ctx's.
 type Charge func(ctx context.Context, payer string, perSecond, n int) (wait time.Duration, err error)
 
 // chargeNobody lets all requests pass.

@@ -77,7 +77,6 @@ type operation struct {
 type outcome struct {
 	status   int
 	resource resource // as it is now; of a deletion nothing
-	was      []byte   // what a creation has made of somebody whom it brought back, as stored before; nil: nobody
 
 	specified scim.Specified // what the answer shows because the operation gave it
 }

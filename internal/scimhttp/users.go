@@ -19,27 +19,30 @@ func users(c *call) (endpoint, error) {
 // createUser does POST /Users (RFC 7644 §3.3). Reactivating an inactive user
 // of the same externalId is a creation to the client: 201, with the id it had.
 func createUser(c *call, op operation) (outcome, error) {
-	doc, err := c.document(op)
-	if err != nil {
-		return outcome{}, err
-	}
-	user, _, err := c.dir.CreateUser(c.context(), doc)
-	if err != nil {
-		return outcome{}, err
-	}
-	return outcome{status: http.StatusCreated, resource: c.user(user), specified: doc.Specified(op.view.rt)}, nil
+	return c.create(op, func(doc scim.Document) (store.User, error) {
+		user, _, err := c.dir.CreateUser(c.context(), doc)
+		return user, err
+	})
 }
 
 // createNewUser is createUser for who was not here before. It reactivates nobody.
 func createNewUser(c *call, op operation) (outcome, error) {
+	return c.create(op, func(doc scim.Document) (store.User, error) {
+		user, err := c.dir.CreateNewUser(c.context(), doc)
+		if errors.Is(err, store.ErrInactive) {
+			err = scim.Uniqueness("the user with this externalId is inactive, and nobody is reactivated by creations that refer to one another in a circle: reactivate the user first")
+		}
+		return user, err
+	})
+}
+
+// create answers the user that add makes of the operation's document.
+func (c *call) create(op operation, add func(scim.Document) (store.User, error)) (outcome, error) {
 	doc, err := c.document(op)
 	if err != nil {
 		return outcome{}, err
 	}
-	user, err := c.dir.CreateNewUser(c.context(), doc)
-	if errors.Is(err, store.ErrInactive) {
-		err = scim.Uniqueness("the user with this externalId is inactive, and nobody is reactivated by creations that refer to one another in a circle: reactivate the user first")
-	}
+	user, err := add(doc)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -34,8 +34,9 @@ type Limits struct {
 	Failures Rate // credentials and codes that do not hold: 10 a second, 100 at once
 
 	// Requests are those of a tenant's provisioning clients, and of Bulk each
-	// operation, and apart from them those of its people at /Me: 100 a second, 200 at once. Entra sends up to 25 a second and takes
-	// a refusal badly, so that it is four times that, and a little more is slowed.
+	// operation, and apart from them those of its people at /Me: 100 a second, 200 at
+	// once. Entra sends up to 25 a second and takes a refusal badly, so that it is four
+	// times that, and a little more is slowed.
 	Requests Rate
 }
 
