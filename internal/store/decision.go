@@ -376,9 +376,9 @@ func queueAsked(b *pgx.Batch, tenant uuid.UUID, r CheckRequest, collect func(pgx
 		join applications a on a.client_id = $2 and t.id = any(a.tenants)
 		cross join (`
 	const fit = `) fit
-		cross join lateral (select * from users where tenant_id = $1 and id = fit.id and deleted_at is null offset 0) u
+		cross join lateral (select * from users where tenant_id = $1 and id = fit.id offset 0) u
 		join connections c on c.tenant_id = t.id and c.id = u.connection_id
-		where t.id = $1 limit 2`
+		where t.id = $1 and u.deleted_at is null limit 2`
 	if r.UserID != "" {
 		id, err := parseID(r.UserID)
 		if err != nil {

@@ -100,8 +100,9 @@ func queueGroups(b *pgx.Batch, of circle, add func(user uuid.UUID, g rolemap.Gro
 		select held.user_id, g.id::text, g.external_id, g.display_name, g.connection_id::text, bool_or(held.direct)
 		from held
 		cross join lateral (
-			select id, coalesce(external_id, '') as external_id, display_name, connection_id from groups
-			where tenant_id = $1 and id = held.group_id and deleted_at is null offset 0) g
+			select id, coalesce(external_id, '') as external_id, display_name, connection_id, deleted_at from groups
+			where tenant_id = $1 and id = held.group_id offset 0) g
+		where g.deleted_at is null
 		group by held.user_id, g.id, g.external_id, g.display_name, g.connection_id
 		order by g.id`, of.tenant, of.users, of.but).Query(func(rows pgx.Rows) error {
 		var user uuid.UUID
@@ -142,9 +143,9 @@ func queueFacts(b *pgx.Batch, tenant, user uuid.UUID, p *person, nested *bool) {
 		select array(select g.id::text || chr(31) || coalesce(g.external_id, '') || chr(31) || g.display_name || chr(31) || g.connection_id::text
 				from memberships m
 				cross join lateral (
-					select id, external_id, display_name, connection_id from groups
-					where tenant_id = $1 and id = m.group_id and deleted_at is null offset 0) g
-				where m.tenant_id = $1 and m.member_user = $2 order by g.id),
+					select id, external_id, display_name, connection_id, deleted_at from groups
+					where tenant_id = $1 and id = m.group_id offset 0) g
+				where m.tenant_id = $1 and m.member_user = $2 and g.deleted_at is null order by g.id),
 			exists (select from memberships m
 				cross join lateral (select from memberships where tenant_id = $1 and member_group = m.group_id offset 0) above
 				where m.tenant_id = $1 and m.member_user = $2),

@@ -302,9 +302,11 @@ func (c *groupChange) queueNamed(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID)
 			union all
 			select 'Group', true from memberships where tenant_id = $1 and group_id = $4 and member_user is null and member_group = named.id
 			union all
-			select 'User', false from users u where u.tenant_id = $1 and u.id = named.id and `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
+			select 'User', false from (select * from users where tenant_id = $1 and id = named.id offset 0) u
+			where `+c.dir.within("u.connection_id", "$3")+` and u.deleted_at is null
 			union all
-			select 'Group', false from groups g where g.tenant_id = $1 and g.id = named.id and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null
+			select 'Group', false from (select * from groups where tenant_id = $1 and id = named.id offset 0) g
+			where `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null
 			offset 0) found`,
 		c.dir.tenant, ids, c.dir.narrowed(), group).Query(func(rows pgx.Rows) error {
 		var id uuid.UUID

@@ -85,8 +85,8 @@ func (s *Store) MintCode(ctx context.Context, signIn SignIn, who Identity) (d De
 }
 
 // fitting finds the living users of a connection that an identity fits: the one
-// it is bound to, and those whose externalId is the match claim's value. What is
-// asked of each, u, ends it.
+// it is bound to, and those whose externalId is the match claim's value. How each is
+// held and living end it.
 const fitting = `(
 		select i.user_id as id from identities i where i.tenant_id = $1 and i.connection_id = $2
 		and i.issuer = $3 and i.subject = $4 and i.ended_at is null
@@ -95,7 +95,9 @@ const fitting = `(
 		and m.external_id = nullif($5, '') and m.deleted_at is null
 		order by id offset 0
 	) fit cross join lateral (
-		select * from users where tenant_id = $1 and id = fit.id and connection_id = $2 and deleted_at is null `
+		select * from users where tenant_id = $1 and id = fit.id offset 0 `
+
+const living = `) u where u.connection_id = $2 and u.deleted_at is null`
 
 // lockIdentity is the first trip of a sign-in: gate, consume, lock whoever
 // fits, and read them in a statement that began after the lock was granted.
@@ -115,15 +117,15 @@ func (s *Store) lockIdentity(tx *transaction, signIn SignIn, who Identity) ([]ad
 			update sign_ins set minted_at = now()
 			where tenant_id = $1 and state_hash = $2 and consumed_at is not null and minted_at is null and expires_at > now()`,
 			signIn.tenant, hash(signIn.State)).Exec(affected(&consumed))
-		b.Queue(`select u.id, true, true from `+fitting+`for share) u`, args...).Query(collect(&locked))
+		b.Queue(`select u.id, true, true from `+fitting+`for share`+living, args...).Query(collect(&locked))
 		b.Queue(`select `+admissionColumns+`, exists (select from identities i where i.tenant_id = $1 and i.connection_id = $2
 				and i.issuer = $3 and i.subject = $4 and i.ended_at is null),
 				c.epoch <> $7
 			from tenants t
 			join applications a on a.client_id = $6 and t.id = any(a.tenants)
 			join connections c on c.tenant_id = t.id and c.id = $2
-			cross join `+fitting+`offset 0) u
-			where t.id = $1 order by u.id`, append(args, signIn.Request.ClientID, signIn.epoch)...).Query(func(rows pgx.Rows) error {
+			cross join `+fitting+living+`
+			and t.id = $1 order by u.id`, append(args, signIn.Request.ClientID, signIn.epoch)...).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				var ad admission
 				if err := rows.Scan(append(ad.targets(), &ad.bound, &ad.moved)...); err != nil {
