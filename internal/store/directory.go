@@ -214,18 +214,33 @@ func (dir *Directory) enterExpecting(b *pgx.Batch, derivation *int64) {
 		return
 	}
 	b.Queue(`select enter($1, $2, $3, $4)`, dir.tenant, dir.connection, dir.credential, derivation).
-		QueryRow(func(row pgx.Row) error {
-			var current int64
-			err := row.Scan(&current)
-			if err == nil {
-				dir.noteUse()
-			}
-			if err == nil && current > dir.settings.derivation {
-				dir.store.settings.forget(dir.tenant) // the next request is read by what holds now
-				dir.outdated = true
-			}
-			return err
-		})
+		QueryRow(func(row pgx.Row) error { return dir.entered(row) })
+}
+
+// enterHolding is enterCurrent, and in the same statement takes the lock of a group that
+// hold takes: of its parameter $1, the group's id.
+func (dir *Directory) enterHolding(b *pgx.Batch, group uuid.UUID, hold string) {
+	if dir.credential == uuid.Nil {
+		dir.enterCurrent(b)
+		b.Queue(`select `+hold, group.String())
+		return
+	}
+	b.Queue(`select enter($2, $3, $4, $5), `+hold, group.String(), dir.tenant, dir.connection, dir.credential, dir.settings.derivation).
+		QueryRow(func(row pgx.Row) error { return dir.entered(row, nil) })
+}
+
+// entered takes what enter has answered, and what comes after it.
+func (dir *Directory) entered(row pgx.Row, more ...any) error {
+	var current int64
+	if err := row.Scan(append([]any{&current}, more...)...); err != nil {
+		return err
+	}
+	dir.noteUse()
+	if current > dir.settings.derivation {
+		dir.store.settings.forget(dir.tenant) // the next request is read by what holds now
+		dir.outdated = true
+	}
+	return nil
 }
 
 // retryRules runs change, and once more with fresh settings where the rules

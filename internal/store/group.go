@@ -10,7 +10,6 @@ import (
 
 	"github.com/muster-id/muster/internal/rolemap"
 	"github.com/muster-id/muster/internal/scim"
-	"github.com/muster-id/muster/internal/store/log"
 )
 
 // A Group is a stored group. Its members are rows of their own and are read
@@ -147,8 +146,7 @@ func (dir *Directory) createAlone(ctx context.Context, g *Group, queueGroup func
 			dir.enterCurrent(b)
 			queueGroup(b)
 			change := dir.change(dir.connection, g.ID, "group.created", 0, g.JSON)
-			log.Queue(b, change)
-			dir.queueRequest(b, change, 201, notes)
+			dir.queueChange(b, change, 201, notes)
 			return b
 		})
 	})

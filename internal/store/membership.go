@@ -52,8 +52,7 @@ type groupChange struct {
 	added   []uuid.UUID
 	removed []uuid.UUID
 
-	one       *person // what a change of one person reads about them
-	oneNested bool    // and whether one of their groups is in others
+	one *facts // what a change of one person reads about them
 }
 
 // A groupEdit is what becomes of a group's own attributes.
@@ -292,9 +291,8 @@ func (c *groupChange) finish(ctx context.Context, b *pgx.Batch, touched []*perso
 	}
 	change := c.dir.change(c.group.Connection, c.group.ID, c.kind, 0, c.body())
 	change.Roles = effects
-	log.Queue(b, change)
+	c.dir.queueChange(b, change, c.status, c.notes)
 	d.queue(b, c.dir.tenant)
-	c.dir.queueRequest(b, change, c.status, c.notes)
 	c.dir.count(c.notes)
 }
 

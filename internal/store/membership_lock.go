@@ -38,16 +38,24 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 	nested := false
 	c.one = nil
 	err := c.tx.open(func(b *pgx.Batch) {
-		c.dir.enterCurrent(b)
-		c.queueHold(b, id, &held)
-		c.queueSelf(b, id, &nested)
 		if c.nested {
+			c.dir.enterCurrent(b)
+			c.queueHold(b, id, &held)
 			c.queueAbove(b, id, &seen)
-		}
-		if c.direct(ids) {
-			c.queuePeople(b, id, ids)
 		} else {
+			c.dir.enterHolding(b, id, c.mode.hold())
+		}
+		switch {
+		case !c.direct(ids):
+			c.queueSelf(b, id, &nested)
 			c.queueNamed(b, id, ids)
+		case len(ids) == 1:
+			c.queuePeople(b, ids)
+			c.queueSelfAndOne(b, id, ids[0], &nested)
+		default:
+			c.queueSelf(b, id, &nested)
+			c.queuePeople(b, ids)
+			c.queueMany(b, id, ids)
 		}
 	})
 	switch {
@@ -94,19 +102,44 @@ func (g *Group) asRule() rolemap.Group {
 	return rolemap.Group{ID: g.ID.String(), ExternalID: g.ExternalID, DisplayName: g.Name, Connection: g.Connection.String()}
 }
 
-// queueSelf reads the group. Its version is counted only where the change holds
-// the group alone: who comes and goes beside others has no use for it.
+// queueSelf reads the group, and whether it is in others.
 func (c *groupChange) queueSelf(b *pgx.Batch, id uuid.UUID, nested *bool) {
-	version := groupVersion
-	if c.mode == shared {
-		version = `0`
-	}
-	b.Queue(`
-		select g.id, g.connection_id, g.display_name, coalesce(g.external_id, ''), g.created_at, g.modified_at, g.resource, `+version+`,
-			exists (select from memberships m where m.tenant_id = g.tenant_id and m.member_group = g.id)
-		from groups g
+	b.Queue(`select `+c.mode.selfColumns()+` from groups g
 		where g.tenant_id = $1 and g.id = $2 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
 		c.dir.tenant, id, c.dir.narrowed()).QueryRow(func(row pgx.Row) error { return row.Scan(append(c.group.targets(), nested)...) })
+}
+
+// queueSelfAndOne reads the group and, in the same statement, about one person whom
+// queuePeople has locked what queueSelf and queueMany read in four.
+func (c *groupChange) queueSelfAndOne(b *pgx.Batch, id, user uuid.UUID, nested *bool) {
+	c.one = &facts{}
+	b.Queue(`select `+c.mode.selfColumns()+`, `+factColumns+` from groups g cross join (select $1::uuid as tenant_id, $4::uuid as id) person
+		where g.tenant_id = $1 and g.id = $2 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
+		c.dir.tenant, id, c.dir.narrowed(), user).QueryRow(func(row pgx.Row) error {
+		return row.Scan(slices.Concat(c.group.targets(), []any{nested}, c.one.targets())...)
+	})
+}
+
+// selfColumns read the group g and whether it is in others. Its version is counted only
+// where the change holds the group alone: who comes and goes beside others has no use
+// for it.
+func (mode lockMode) selfColumns() string {
+	const (
+		group  = `g.id, g.connection_id, g.display_name, coalesce(g.external_id, ''), g.created_at, g.modified_at, g.resource, `
+		nested = `, exists (select from memberships m where m.tenant_id = g.tenant_id and m.member_group = g.id)`
+	)
+	if mode == shared {
+		return group + `0` + nested
+	}
+	return group + groupVersion + nested
+}
+
+// hold takes the lock of the group whose id is $1.
+func (mode lockMode) hold() string {
+	if mode == shared {
+		return `pg_advisory_xact_lock_shared(hashtextextended($1, 0))`
+	}
+	return `pg_advisory_xact_lock(hashtextextended($1, 0))`
 }
 
 // ancestors selects a group and every group that it is in, as `up`.
@@ -120,8 +153,7 @@ const ancestors = `with recursive up as (
 // alone or shared, those of the groups above it, shared, and where groups enter
 // or leave it theirs, alone, so that nobody comes into one of them unseen.
 func (c *groupChange) queueHold(b *pgx.Batch, id uuid.UUID, held *[]uuid.UUID) {
-	switch {
-	case c.mode == nesting:
+	if c.mode == nesting {
 		c.queueNesting(b)
 		b.Queue(ancestors+`, concerned as (
 				select id, true as above, id = $2 as alone from up
@@ -135,18 +167,14 @@ func (c *groupChange) queueHold(b *pgx.Batch, id uuid.UUID, held *[]uuid.UUID) {
 				else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
 			from (select id, bool_or(above) as above, bool_or(alone) as alone from concerned group by id order by id offset 0) ordered`,
 			c.dir.tenant, id, named(c.ops)).Query(collect(held))
-	case c.nested:
-		b.Queue(ancestors+`
-			select id, true, case when $3 and id = $2
-				then pg_advisory_xact_lock(hashtextextended(id::text, 0)) is null
-				else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
-			from (select id from up order by id offset 0) ordered`, c.dir.tenant, id, c.mode != shared).
-			Query(collect(held))
-	case c.mode == shared:
-		b.Queue(`select pg_advisory_xact_lock_shared(hashtextextended($1, 0))`, id.String())
-	default:
-		b.Queue(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, id.String())
+		return
 	}
+	b.Queue(ancestors+`
+		select id, true, case when $3 and id = $2
+			then pg_advisory_xact_lock(hashtextextended(id::text, 0)) is null
+			else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
+		from (select id from up order by id offset 0) ordered`, c.dir.tenant, id, c.mode != shared).
+		Query(collect(held))
 }
 
 // queueNesting lets one transaction at a time nest groups in the tenant, so
@@ -193,10 +221,8 @@ func (c *groupChange) queueAbove(b *pgx.Batch, id uuid.UUID, seen *[]uuid.UUID) 
 		})
 }
 
-// queuePeople locks the named people in the order of their ids, then reads
-// whether they are members and on what their roles depend: every group that they
-// are in but for their own place in this one, which is what changes.
-func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
+// queuePeople locks the named people in the order of their ids.
+func (c *groupChange) queuePeople(b *pgx.Batch, ids []uuid.UUID) {
 	c.people = map[uuid.UUID]*person{}
 	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
 	slices.SortFunc(ids, compareIDs)
@@ -206,10 +232,12 @@ func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID
 		cross join lateral (
 			select * from users u where u.tenant_id = $1 and u.id = named.id and `+c.dir.within("u.connection_id", "$3")+`
 			for no key update) u`, c.dir.tenant, ids, c.dir.narrowed()).Query(c.collectPeople)
-	if len(ids) == 1 {
-		c.queueOne(b, ids[0])
-		return
-	}
+}
+
+// queueMany reads whether the people whom queuePeople has locked are members, and on what
+// their roles depend: every group that they are in but for their own place in this one,
+// which is what changes.
+func (c *groupChange) queueMany(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID) {
 	b.Queue(`
 		select named.id from unnest($3::uuid[]) as named(id)
 		cross join lateral (select from memberships where tenant_id = $1 and group_id = $2 and member_user = named.id offset 0) m`,
@@ -225,34 +253,32 @@ func (c *groupChange) queuePeople(b *pgx.Batch, group uuid.UUID, ids []uuid.UUID
 	queueHeld(b, c.dir.tenant, ids, c.addHeld)
 }
 
-// queueOne reads about one person in one statement what queuePeople reads about
-// many in three.
-func (c *groupChange) queueOne(b *pgx.Batch, id uuid.UUID) {
-	c.one, c.oneNested = &person{id: id}, false
-	queueFacts(b, c.dir.tenant, id, c.one, &c.oneNested)
-}
-
-// takeOne hands over what queueOne has read. It takes a trip where one of the
-// groups is in others.
+// takeOne hands over what queueSelfAndOne has read of the one person. It takes a trip
+// where one of the groups is in others.
 func (c *groupChange) takeOne(group uuid.UUID) error {
-	if c.one == nil || c.people[c.one.id] == nil {
+	if c.one == nil {
 		return nil
 	}
-	p := c.people[c.one.id]
-	p.held = c.one.held
-	for _, g := range c.one.groups {
-		if g.ID == group.String() {
-			c.members[p.id] = member{kind: "User"}
-		} else if !c.oneNested {
-			p.groups = append(p.groups, g)
+	for _, p := range c.people {
+		known := &person{}
+		if err := c.one.tell(known); err != nil {
+			return err
+		}
+		p.held = known.held
+		for _, g := range known.groups {
+			if g.ID == group.String() {
+				c.members[p.id] = member{kind: "User"}
+			} else if !c.one.nested {
+				p.groups = append(p.groups, g)
+			}
+		}
+		if c.one.nested {
+			b := &pgx.Batch{}
+			queueGroups(b, circle{tenant: c.dir.tenant, users: []uuid.UUID{p.id}, but: group}, c.addGroup)
+			return c.tx.send(b)
 		}
 	}
-	if !c.oneNested {
-		return nil
-	}
-	b := &pgx.Batch{}
-	queueGroups(b, circle{tenant: c.dir.tenant, users: []uuid.UUID{p.id}, but: group}, c.addGroup)
-	return c.tx.send(b)
+	return nil
 }
 
 func (c *groupChange) collectPeople(rows pgx.Rows) error {

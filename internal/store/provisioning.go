@@ -54,22 +54,25 @@ func (dir *Directory) Part(r Request) *Directory {
 	return &part
 }
 
-// queueRequest writes the SCIM request into the transaction of its effect:
-// afterwards its id proves that the effect was committed.
-func (dir *Directory) queueRequest(b *pgx.Batch, effect log.Change, status int16, notes []scim.Note) {
-	if dir.request.ID == uuid.Nil || !effect.Connection.Valid {
+// queueChange appends a change to the log and, where it is the effect of a SCIM request,
+// writes the request beside it: afterwards its id proves that the effect was committed.
+// Statements queued later may refer to the change as currval('change_n').
+func (dir *Directory) queueChange(b *pgx.Batch, change log.Change, status int16, notes []scim.Note) {
+	if dir.request.ID == uuid.Nil || !change.Connection.Valid {
+		log.Queue(b, change)
 		return
 	}
 	if dir.record.status != 0 {
 		status = dir.record.status
 	}
 	row := dir.requestRow(status)
-	row.connection, row.subject, row.notes = effect.Connection.UUID, effect.Subject, notes
+	row.notes = notes
 	b.Queue(`
-		insert into provisioning_requests (tenant_id, id, connection_id, credential_id, method, path, status, notes, subject, query, agent, body, micros)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		row.tenant, row.id, row.connection, optional(row.credential), row.method, row.path, row.status, row.noteText(), row.subject,
-		given(row.query), given(row.agent), given(row.body), row.micros()).
+		with request as (
+			insert into provisioning_requests (tenant_id, id, connection_id, subject, credential_id, method, path, status, notes, query, agent, body, micros)
+			values ($1, $7, $2, $3, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+		)`+log.Insert, append(change.Args(),
+		optional(row.credential), row.method, row.path, row.status, row.noteText(), given(row.query), given(row.agent), given(row.body), row.micros())...).
 		Exec(func(pgconn.CommandTag) error { dir.record.written = true; return nil })
 }
 

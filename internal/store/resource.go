@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/scim"
-	"github.com/muster-id/muster/internal/store/log"
 )
 
 // A Resource is a stored resource of a type that the tenant has registered. It
@@ -91,8 +90,7 @@ func (dir *Directory) insertResource(r *Resource, rt *scim.ResourceType, doc sci
 		})
 	dir.queueClaims(b, claimant{r.Connection, r.ID}, nil, rt.Claims(doc.Resource))
 	change := dir.change(r.Connection, r.ID, resourceChange(rt, "created"), 1, r.JSON)
-	log.Queue(b, change)
-	dir.queueRequest(b, change, 201, doc.Notes)
+	dir.queueChange(b, change, 201, doc.Notes)
 	return b
 }
 
@@ -216,6 +214,5 @@ func (dir *Directory) saveResource(b *pgx.Batch, c changedResource, e resourceEd
 	}
 	dir.queueClaims(b, claimant{r.Connection, r.ID}, c.rt.Claims(c.old), c.rt.Claims(c.next))
 	change := dir.change(r.Connection, r.ID, resourceChange(c.rt, e.what), r.Version, marshal(differing(c.old, c.next)))
-	log.Queue(b, change)
-	dir.queueRequest(b, change, e.status, c.notes)
+	dir.queueChange(b, change, e.status, c.notes)
 }

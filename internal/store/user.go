@@ -239,11 +239,10 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	dir.queueClaims(b, claimant{p.connection, p.id}, nil, dir.UserType().Claims(p.resource))
 	change := dir.change(p.connection, p.id, "user.created", 1, stored)
 	change.Roles = p.effects(r.wanted)
-	log.Queue(b, change)
+	dir.queueChange(b, change, 201, notes)
 	var d delta
 	d.move(p, r.wanted)
 	d.queue(b, dir.tenant)
-	dir.queueRequest(b, change, 201, notes)
 	return b
 }
 
@@ -447,9 +446,8 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 	}
 	change := dir.change(p.connection, p.id, e.kind, p.version, marshal(p.difference()))
 	change.Roles = p.effects(r.wanted)
-	log.Queue(b, change)
+	dir.queueChange(b, change, e.status, notes)
 	d.queue(b, dir.tenant)
-	dir.queueRequest(b, change, e.status, notes)
 }
 
 func queueEmailChange(b *pgx.Batch, tenant uuid.UUID, p *person) {

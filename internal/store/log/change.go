@@ -37,17 +37,21 @@ type Effect struct {
 // Any reports whether a role changed at all.
 func (e Effect) Any() bool { return len(e.Gained)+len(e.Lost) > 0 }
 
-const insert = `
+// Insert appends a change. Its parameters are [Change.Args]; a statement that does more
+// in the same breath begins before it and counts its own parameters from $11.
+const Insert = `
 	insert into changes (tenant_id, connection_id, subject, kind, subject_version, actor, request_id, body, digest, roles)
 	values ($1, $2, $3, $4, nullif($5, 0), $6, $7, $8, $9, $10)`
 
 // Queue appends c to the transaction that b is part of. The statements queued
 // after it may refer to its number as currval('change_n').
 func Queue(b *pgx.Batch, c Change) {
-	b.Queue(insert, c.args()...)
+	b.Queue(Insert, c.Args()...)
 }
 
-func (c Change) args() []any {
+// Args are the parameters of [Insert]: $1 the tenant, $2 the connection, $3 the subject,
+// $7 the request.
+func (c Change) Args() []any {
 	digest := sha256.Sum256(c.Body)
 	var roles []byte
 	if len(c.Roles) > 0 {
