@@ -36,7 +36,8 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 	ids := named(c.ops)
 	var held, seen []uuid.UUID
 	nested := false
-	c.one = nil
+	c.one, c.people = nil, map[uuid.UUID]*person{}
+	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
 	err := c.tx.open(func(b *pgx.Batch) {
 		if c.nested {
 			c.dir.enterCurrent(b)
@@ -50,7 +51,7 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 			c.queueSelf(b, id, &nested)
 			c.queueNamed(b, id, ids)
 		case len(ids) == 1:
-			c.queuePeople(b, ids)
+			c.queuePerson(b, ids[0])
 			c.queueSelfAndOne(b, id, ids[0], &nested)
 		default:
 			c.queueSelf(b, id, &nested)
@@ -110,7 +111,7 @@ func (c *groupChange) queueSelf(b *pgx.Batch, id uuid.UUID, nested *bool) {
 }
 
 // queueSelfAndOne reads the group and, in the same statement, about one person whom
-// queuePeople has locked what queueSelf and queueMany read in four.
+// queuePerson has locked what queueSelf and queueMany read in four.
 func (c *groupChange) queueSelfAndOne(b *pgx.Batch, id, user uuid.UUID, nested *bool) {
 	c.one = &facts{}
 	b.Queue(`select `+c.mode.selfColumns()+`, `+factColumns+` from groups g cross join (select $1::uuid as tenant_id, $4::uuid as id) person
@@ -221,10 +222,15 @@ func (c *groupChange) queueAbove(b *pgx.Batch, id uuid.UUID, seen *[]uuid.UUID) 
 		})
 }
 
+// queuePerson locks the one person whom a change names.
+func (c *groupChange) queuePerson(b *pgx.Batch, id uuid.UUID) {
+	b.Queue(`select `+personColumns+` from users u
+		where u.tenant_id = $1 and u.id = $2 and `+c.dir.within("u.connection_id", "$3")+` for no key update`,
+		c.dir.tenant, id, c.dir.narrowed()).Query(c.collectPeople)
+}
+
 // queuePeople locks the named people in the order of their ids.
 func (c *groupChange) queuePeople(b *pgx.Batch, ids []uuid.UUID) {
-	c.people = map[uuid.UUID]*person{}
-	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
 	slices.SortFunc(ids, compareIDs)
 	b.Queue(`
 		select `+personColumns+`

@@ -20,7 +20,7 @@ import (
 type Config struct {
 	DatabaseURL string // of the server's plain role: never an owner or superuser
 	Key         []byte // the key-encryption key, 32 bytes
-	PoolSize    int    // connections; 0: four per core
+	PoolSize    int    // connections; 0: six per core
 	Log         *slog.Logger
 	Local       bool // connections may name an issuer on loopback
 	Metrics     Metrics
@@ -166,8 +166,8 @@ func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		return nil, errors.New("the database URL is not valid") // never echo it: it may hold a password
 	}
 	config.MaxConns = int32(c.PoolSize)
-	if c.PoolSize == 0 {
-		config.MaxConns = int32(4 * runtime.GOMAXPROCS(0))
+	if c.PoolSize == 0 { // so that one tenant's share keeps the cores at work while commits wait for the disk
+		config.MaxConns = int32(6 * runtime.GOMAXPROCS(0))
 	}
 	config.MinIdleConns = config.MaxConns / 2
 	config.ConnConfig.OnNotice = noteWarning
