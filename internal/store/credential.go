@@ -105,6 +105,9 @@ func (s *Store) findCredential(ctx context.Context, slug string, key [sha256.Siz
 	return c, err
 }
 
+// fetched reports whether a client fetched the token, by OAuth.
+func (c *credential) fetched() bool { return c.holder != c.id }
+
 // holder is whom the log names for the credential: the token, or the client that
 // fetched it, whose tokens come and go.
 func (dir *Directory) holder() uuid.UUID {

@@ -38,13 +38,12 @@ type Directory struct {
 	tenant     uuid.UUID
 	slug       string
 	connection uuid.UUID // uuid.Nil: every connection (admins)
-	credential uuid.UUID // uuid.Nil: an admin, who is not verified here
 	actor      string
 	request    Request
 	outdated   bool // settings are: found out by a read
 	settings   *settings
 	record     Record
-	token      *credential // nil: an admin
+	token      *credential // nil: an admin, who is not verified here
 }
 
 // SCIM answers the Directory of a SCIM token at the tenant's address. An
@@ -74,7 +73,7 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 		return nil, ErrUnauthenticated
 	}
 	dir := &Directory{
-		store: s, tenant: c.tenant, slug: c.slug, connection: c.connection, credential: c.id, token: c,
+		store: s, tenant: c.tenant, slug: c.slug, connection: c.connection, token: c,
 		actor: "scim:" + c.name, request: r,
 	}
 	ctx = dir.InShare(ctx)
@@ -182,63 +181,6 @@ func (dir *Directory) renew(ctx context.Context) error {
 	dir.outdated = false
 	if dir.settings.vocabulary.versions != before {
 		return ErrRedeclared
-	}
-	return nil
-}
-
-// enter queues the statement by which every transaction of the Directory
-// begins: name the tenant and the connection, verify the credential.
-func (dir *Directory) enter(b *pgx.Batch) { dir.enterExpecting(b, nil) }
-
-// enterCurrent is enter for a change that derives roles: it also fails where
-// the rules this Directory holds are no longer the tenant's.
-func (dir *Directory) enterCurrent(b *pgx.Batch) { dir.enterExpecting(b, &dir.settings.derivation) }
-
-// enterAlone is enterCurrent for a change of the settings themselves. It waits for
-// every change that was made by those of before.
-func (dir *Directory) enterAlone(b *pgx.Batch) {
-	b.Queue(`select pg_advisory_xact_lock(hashtextextended('rules ' || $1::text, 0))`, dir.tenant.String())
-	dir.enterCurrent(b)
-}
-
-func (dir *Directory) enterExpecting(b *pgx.Batch, derivation *int64) {
-	if dir.credential == uuid.Nil {
-		connection := everyConnection
-		if dir.connection != uuid.Nil {
-			connection = dir.connection.String()
-		}
-		nameTenant(b, dir.tenant.String(), connection)
-		if derivation != nil {
-			b.Queue(`select expect($1, $2)`, dir.tenant, *derivation)
-		}
-		return
-	}
-	b.Queue(`select enter($1, $2, $3, $4)`, dir.tenant, dir.connection, dir.credential, derivation).
-		QueryRow(func(row pgx.Row) error { return dir.entered(row) })
-}
-
-// enterHolding is enterCurrent, and in the same statement takes the lock of a group that
-// hold takes: of its parameter $1, the group's id.
-func (dir *Directory) enterHolding(b *pgx.Batch, group uuid.UUID, hold string) {
-	if dir.credential == uuid.Nil {
-		dir.enterCurrent(b)
-		b.Queue(`select `+hold, group.String())
-		return
-	}
-	b.Queue(`select enter($2, $3, $4, $5), `+hold, group.String(), dir.tenant, dir.connection, dir.credential, dir.settings.derivation).
-		QueryRow(func(row pgx.Row) error { return dir.entered(row, nil) })
-}
-
-// entered takes what enter has answered, and what comes after it.
-func (dir *Directory) entered(row pgx.Row, more ...any) error {
-	var current int64
-	if err := row.Scan(append([]any{&current}, more...)...); err != nil {
-		return err
-	}
-	dir.noteUse()
-	if current > dir.settings.derivation {
-		dir.store.settings.forget(dir.tenant) // the next request is read by what holds now
-		dir.outdated = true
 	}
 	return nil
 }

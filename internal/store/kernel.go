@@ -289,10 +289,4 @@ func unavailable(code string) bool {
 	return len(code) == 5 && (code[:2] == "53" || code[:2] == "08" || code[:2] == "58")
 }
 
-// A nameTenant queues the statement that names tenant and connection for
-// row-level security until the end of the transaction.
-func nameTenant(b *pgx.Batch, tenant, connection string) {
-	b.Queue(`select set_config('muster.tenant', $1, true), set_config('muster.connection', $2, true)`, tenant, connection)
-}
-
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

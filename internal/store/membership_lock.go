@@ -135,12 +135,12 @@ func (mode lockMode) selfColumns() string {
 	return group + groupVersion + nested
 }
 
-// hold takes the lock of the group whose id is $1.
+// hold takes the lock of the group whose id is $3, for enterHolding.
 func (mode lockMode) hold() string {
 	if mode == shared {
-		return `pg_advisory_xact_lock_shared(hashtextextended($1, 0))`
+		return `, pg_advisory_xact_lock_shared(hashtextextended($3, 0))`
 	}
-	return `pg_advisory_xact_lock(hashtextextended($1, 0))`
+	return `, pg_advisory_xact_lock(hashtextextended($3, 0))`
 }
 
 // ancestors selects a group and every group that it is in, as `up`.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/muster-id/muster/internal/rolemap"
 	"github.com/muster-id/muster/internal/scim"
@@ -222,7 +221,11 @@ func (dir *Directory) tryNew(ctx context.Context, doc scim.Document) (*person, U
 func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search []byte, notes []scim.Note) *pgx.Batch {
 	r := dir.settings.derive(ctx, p)
 	b := &pgx.Batch{}
-	dir.enterMeeting(b, p)
+	if p.active && p.externalID != "" {
+		dir.enterMeeting(b, p.externalID)
+	} else {
+		dir.enterCurrent(b)
+	}
 	b.Queue(`
 		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived, derived_until, resource, search)
 		values ($1, $2, $3, $4, nullif($5, ''), $6, case when $8::timestamptz is null or $11 = (now() at time zone 'utc')::date::text then $7::bigint end,
@@ -244,21 +247,6 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	d.move(p, r.wanted)
 	d.queue(b, dir.tenant)
 	return b
-}
-
-// enterMeeting is enterCurrent for a create: it also fails where the person is
-// there already, inactive.
-func (dir *Directory) enterMeeting(b *pgx.Batch, p *person) {
-	meets := p.active && p.externalID != ""
-	if meets && dir.credential != uuid.Nil {
-		b.Queue(`select enter_meeting($1, $2, $3, $4, $5)`, dir.tenant, dir.connection, dir.credential, dir.settings.derivation, p.externalID).
-			Exec(func(pgconn.CommandTag) error { dir.noteUse(); return nil })
-		return
-	}
-	dir.enterCurrent(b)
-	if meets {
-		b.Queue(`select meet($1, $2)`, p.connection, p.externalID)
-	}
 }
 
 func queueEmails(b *pgx.Batch, tenant uuid.UUID, p *person, keys []string) {
