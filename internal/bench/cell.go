@@ -41,9 +41,13 @@ func (w *world) paced(ctx context.Context, name string, clients, perSecond int, 
 	every := time.Second * time.Duration(clients) / time.Duration(perSecond)
 	r, err := w.measureTurns(ctx, clients, func(i int) (func() error, func(), error) {
 		c, err := w.application()
-		next := time.Now().Add(every * time.Duration(i) / time.Duration(clients))
+		var next time.Time // the first falls when the cell begins, the clients one after another
 		wait := func() {
-			next = next.Add(every)
+			if next.IsZero() {
+				next = time.Now().Add(every * time.Duration(i) / time.Duration(clients))
+			} else {
+				next = next.Add(every)
+			}
 			time.Sleep(time.Until(next))
 		}
 		return func() error { return do(c) }, wait, err

@@ -25,7 +25,7 @@
 //     what became of it, in a transaction that has to reach what the first had to
 //     reach, or the answer is ErrUnknownOutcome.
 //   - A transaction begins by naming tenant and connection for row-level security;
-//     a SCIM client's also verifies its credential (enter).
+//     a SCIM client's also verifies its credential (entry.go).
 //
 // # Lock order
 //

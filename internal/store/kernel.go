@@ -12,11 +12,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// The SQLSTATEs that the schema's own functions raise.
+// The SQLSTATEs that statements and the schema's functions refuse with.
 const (
-	stateUnauthenticated = "MU401" // enter: the credential does not hold
-	stateOtherRules      = "MU409" // enter: the caller's rules are not the current ones
-	stateTwin            = "MU201" // meet: a create is a reactivation
+	stateUnauthenticated = "MU401" // entry: the credential does not hold
+	stateOtherRules      = "MU409" // entry: the caller's rules are not the current ones
+	stateTwin            = "MU201" // entry: a create is a reactivation
 	stateTaken           = "MU410" // claim: another resource has the value of the attribute that the message names
 )
 
