@@ -35,11 +35,15 @@ func (w *world) httpCell(ctx context.Context, name string, clients int, raw *res
 	return err
 }
 
+// paces is how many cells a paced one lasts: its slowest hundredth is to be more than
+// one hiccup of the machine.
+const paces = 4
+
 // paced measures an application that asks at a steady rate: each client waits
 // for its next turn, and a late answer does not slow the rate.
 func (w *world) paced(ctx context.Context, name string, clients, perSecond int, do func(*client) error) error {
 	every := time.Second * time.Duration(clients) / time.Duration(perSecond)
-	r, err := w.measureTurns(ctx, clients, func(i int) (func() error, func(), error) {
+	r, err := w.measureTurns(ctx, clients, paces*w.length, func(i int) (func() error, func(), error) {
 		c, err := w.application()
 		var next time.Time // the first falls when the cell begins, the clients one after another
 		wait := func() {

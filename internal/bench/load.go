@@ -90,7 +90,7 @@ func (r result) percentile(p float64) time.Duration {
 // measure runs clients loops for the length of a cell. prepare makes one loop
 // and answers what it repeats.
 func (w *world) measure(ctx context.Context, clients int, prepare func(i int) (func() error, error)) (result, error) {
-	return w.measureTurns(ctx, clients, func(i int) (func() error, func(), error) {
+	return w.measureTurns(ctx, clients, w.length, func(i int) (func() error, func(), error) {
 		do, err := prepare(i)
 		return do, func() {}, err
 	})
@@ -102,7 +102,7 @@ const rest = 500 * time.Millisecond
 
 // measureTurns is measure with something to wait for before each turn, which
 // does not count.
-func (w *world) measureTurns(ctx context.Context, clients int, prepare func(i int) (do func() error, wait func(), err error)) (result, error) {
+func (w *world) measureTurns(ctx context.Context, clients int, length time.Duration, prepare func(i int) (do func() error, wait func(), err error)) (result, error) {
 	loops := make([]loop, clients)
 	for i := range loops {
 		do, wait, err := prepare(i)
@@ -122,7 +122,7 @@ func (w *world) measureTurns(ctx context.Context, clients int, prepare func(i in
 	begun := time.Now()
 	var wg sync.WaitGroup
 	for i := range loops {
-		wg.Go(func() { loops[i].run(ctx, begun.Add(w.length)) })
+		wg.Go(func() { loops[i].run(ctx, begun.Add(length)) })
 	}
 	wg.Wait()
 	total := result{took: time.Since(begun)}
