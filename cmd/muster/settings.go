@@ -31,7 +31,7 @@ type settings struct {
 	Listen        string `env:"LISTEN" yaml:"listen" flag:"listen" usage:"address of the server"`
 	MetricsListen string `env:"METRICS_LISTEN" yaml:"metrics_listen" flag:"metrics-listen" usage:"address of metrics and profiles, for operators only; off for none"`
 	LogLevel      string `env:"LOG_LEVEL" yaml:"log_level" flag:"log-level" usage:"debug, info, warn or error"`
-	PoolSize      int    `env:"POOL_SIZE" yaml:"pool_size" flag:"pool-size" usage:"connections to the database; 0: six per core"`
+	PoolSize      int    `env:"POOL_SIZE" yaml:"pool_size" flag:"pool-size" usage:"connections to the database; 0: six per core, 32 at most"`
 
 	TLSCertificate string `env:"TLS_CERTIFICATE" yaml:"tls_certificate" flag:"tls-certificate" usage:"file with the certificate chain (PEM) with which the server answers HTTPS itself"`
 	TLSKey         string `env:"TLS_KEY" yaml:"tls_key" flag:"tls-key" usage:"file with the key of that certificate (PEM)"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -197,6 +198,9 @@ func (dir *Directory) retryRules(ctx context.Context, change func() error) error
 			return err
 		}
 		err = change()
+	}
+	if state(err) == stateOtherRules { // they change faster than they can be read
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // Every transaction of a Directory begins with its entry, two statements. The first
-// names the tenant and the connection and takes the locks; the second verifies the
-// credential, and sees whatever was committed before the locks were granted. refuse ends
+// names the tenant and the connection and holds the rules; the second verifies the
+// credential, and sees whatever was committed before the rules were held. refuse ends
 // the transaction where something does not hold, before any later statement of the batch.
 
 const nameBoth = `select set_config('muster.tenant', $1, true), set_config('muster.connection', $2, true)`
@@ -17,7 +17,8 @@ const holdRules = `, pg_advisory_xact_lock_shared(hashtextextended('rules ' || $
 
 // The second statement, of an entry by a token that an admin handed over or by one that
 // a client fetched. Its parameters are the tenant, the connection, the credential and the
-// derivation that the caller's rules are of; null: any.
+// derivation that the caller's rules are of; null: any. What only a credential that holds
+// may do or meet is a case between verified and the rest: meeting, or a group's hold.
 const (
 	verified = `
 		select case
@@ -69,7 +70,7 @@ func nameTenant(b *pgx.Batch, tenant, connection string) { b.Queue(nameBoth, ten
 func (dir *Directory) enter(b *pgx.Batch) {
 	nameTenant(b, dir.tenant.String(), dir.visible())
 	if dir.token != nil {
-		dir.verify(b, nil)
+		dir.verify(b, nil, ``)
 	}
 }
 
@@ -77,13 +78,18 @@ func (dir *Directory) enter(b *pgx.Batch) {
 // where those that this Directory knows are no longer the tenant's.
 func (dir *Directory) enterCurrent(b *pgx.Batch) {
 	b.Queue(nameBoth+holdRules, dir.tenant.String(), dir.visible())
-	dir.verifyCurrent(b)
+	if dir.token == nil {
+		b.Queue(`select expect($1, $2)`, dir.tenant, dir.settings.derivation)
+		return
+	}
+	dir.verify(b, &dir.settings.derivation, ``)
 }
 
-// enterHolding is enterCurrent that also takes the lock of a group, as hold says.
+// enterHolding is enterCurrent by a token, which then takes the lock of a group as hold
+// says.
 func (dir *Directory) enterHolding(b *pgx.Batch, group uuid.UUID, hold string) {
-	b.Queue(nameBoth+holdRules+hold, dir.tenant.String(), dir.visible(), group.String())
-	dir.verifyCurrent(b)
+	b.Queue(nameBoth+holdRules, dir.tenant.String(), dir.visible())
+	dir.verify(b, &dir.settings.derivation, hold, group.String())
 }
 
 // enterAlone is enterCurrent for a change of the settings themselves. It waits for
@@ -102,7 +108,7 @@ func (dir *Directory) enterMeeting(b *pgx.Batch, externalID string) {
 		return
 	}
 	b.Queue(nameBoth+holdRules, dir.tenant.String(), dir.visible())
-	dir.verify(b, &dir.settings.derivation, externalID)
+	dir.verify(b, &dir.settings.derivation, meeting, externalID)
 }
 
 // visible is what row-level security lets the transaction see: one connection or all.
@@ -113,25 +119,14 @@ func (dir *Directory) visible() string {
 	return dir.connection.String()
 }
 
-func (dir *Directory) verifyCurrent(b *pgx.Batch) {
-	if dir.token == nil {
-		b.Queue(`select expect($1, $2)`, dir.tenant, dir.settings.derivation)
-		return
-	}
-	dir.verify(b, &dir.settings.derivation)
-}
-
-// verify queues the second statement of an entry, for a create with the externalId that
-// nobody inactive may have.
-func (dir *Directory) verify(b *pgx.Batch, derivation *int64, meets ...any) {
-	more, kind := ``, ofToken
-	if len(meets) > 0 {
-		more = meeting
-	}
+// verify queues the second statement of an entry. also is a case of it, whose parameter,
+// $5, is given.
+func (dir *Directory) verify(b *pgx.Batch, derivation *int64, also string, given ...any) {
+	ofWhat := ofToken
 	if dir.token.fetched() {
-		kind = ofClient
+		ofWhat = ofClient
 	}
-	b.Queue(verified+more+kind, append([]any{dir.tenant, dir.connection, dir.token.id, derivation}, meets...)...).
+	b.Queue(verified+also+ofWhat, append([]any{dir.tenant, dir.connection, dir.token.id, derivation}, given...)...).
 		QueryRow(func(row pgx.Row) error {
 			var current int64
 			if err := row.Scan(&current, nil); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // open is the first trip: hold the group, read it now that it stands still,
 // and lock and read the people named. A group that is in other groups is held
-// with all of them: that takes a second beginning.
+// with all of them: that takes a second beginning, but to admins, who always ask.
 func (c *groupChange) open(id uuid.UUID) error {
 	err := c.tryOpen(id)
 	if errors.Is(err, errNested) {
@@ -32,7 +32,7 @@ func (c *groupChange) open(id uuid.UUID) error {
 var errNested = errors.New("the group is in other groups")
 
 func (c *groupChange) tryOpen(id uuid.UUID) error {
-	c.nested = c.nested || c.mode == nesting
+	c.nested = c.nested || c.mode == nesting || c.dir.token == nil
 	ids := named(c.ops)
 	var held, seen []uuid.UUID
 	nested := false
@@ -135,12 +135,18 @@ func (mode lockMode) selfColumns() string {
 	return group + groupVersion + nested
 }
 
-// hold takes the lock of the group whose id is $3, for enterHolding.
+// groupKey begins the key of a group's lock, which the group's id ends. The tenant stands
+// in it: whatever id a client makes up, nobody else's lock is meant.
+const groupKey = `'group ' || current_setting('muster.tenant') || ' ' || `
+
+// hold takes the lock of the group whose id is $5, in enterHolding: a case that is none.
 func (mode lockMode) hold() string {
 	if mode == shared {
-		return `, pg_advisory_xact_lock_shared(hashtextextended($3, 0))`
+		return `
+			when pg_advisory_xact_lock_shared(hashtextextended(` + groupKey + `$5, 0)) is null then null`
 	}
-	return `, pg_advisory_xact_lock(hashtextextended($3, 0))`
+	return `
+			when pg_advisory_xact_lock(hashtextextended(` + groupKey + `$5, 0)) is null then null`
 }
 
 // ancestors selects a group and every group that it is in, as `up`.
@@ -164,16 +170,16 @@ func (c *groupChange) queueHold(b *pgx.Batch, id uuid.UUID, held *[]uuid.UUID) {
 					or g.id in (select m.member_group from memberships m where m.tenant_id = $1 and m.group_id = $2))
 			)
 			select id, above, case when alone
-				then pg_advisory_xact_lock(hashtextextended(id::text, 0)) is null
-				else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
+				then pg_advisory_xact_lock(hashtextextended(`+groupKey+`id::text, 0)) is null
+				else pg_advisory_xact_lock_shared(hashtextextended(`+groupKey+`id::text, 0)) is null end
 			from (select id, bool_or(above) as above, bool_or(alone) as alone from concerned group by id order by id offset 0) ordered`,
 			c.dir.tenant, id, named(c.ops)).Query(collect(held))
 		return
 	}
 	b.Queue(ancestors+`
 		select id, true, case when $3 and id = $2
-			then pg_advisory_xact_lock(hashtextextended(id::text, 0)) is null
-			else pg_advisory_xact_lock_shared(hashtextextended(id::text, 0)) is null end
+			then pg_advisory_xact_lock(hashtextextended(`+groupKey+`id::text, 0)) is null
+			else pg_advisory_xact_lock_shared(hashtextextended(`+groupKey+`id::text, 0)) is null end
 		from (select id from up order by id offset 0) ordered`, c.dir.tenant, id, c.mode != shared).
 		Query(collect(held))
 }

@@ -28,7 +28,7 @@ func TestAPublishBesideAChangeOfMembersLeavesNoStaleRole(t *testing.T) {
 
 	// Somebody holds the group for a moment.
 	holder := storetest.Look(t, owner, "ringling")
-	lock(t, holder, `select pg_advisory_lock(hashtextextended($1, 0))`, crew.ID.String())
+	lock(t, holder, `select pg_advisory_lock(hashtextextended('group ' || current_setting('muster.tenant') || ' ' || $1, 0))`, crew.ID.String())
 	leaving := make(chan error, 1)
 	go func() {
 		_, _, err := c.scim().UpdateGroup(ctx, crew.ID.String(), "", store.GroupChange{Members: members(scim.RemoveMembers, jamie)})
@@ -56,7 +56,7 @@ func TestAPublishBesideAChangeOfMembersLeavesNoStaleRole(t *testing.T) {
 			waits = locksAwaited(t, watcher) > 1
 		}
 	}
-	lock(t, holder, `select pg_advisory_unlock(hashtextextended($1, 0))`, crew.ID.String())
+	lock(t, holder, `select pg_advisory_unlock(hashtextextended('group ' || current_setting('muster.tenant') || ' ' || $1, 0))`, crew.ID.String())
 	for what, done := range map[string]chan error{"leaving": leaving, "publishing": published} {
 		if err := <-done; err != nil {
 			t.Errorf("%s: %v", what, err)

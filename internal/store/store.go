@@ -20,7 +20,7 @@ import (
 type Config struct {
 	DatabaseURL string // of the server's plain role: never an owner or superuser
 	Key         []byte // the key-encryption key, 32 bytes
-	PoolSize    int    // connections; 0: six per core
+	PoolSize    int    // connections; 0: six per core, 32 at most
 	Log         *slog.Logger
 	Local       bool // connections may name an issuer on loopback
 	Metrics     Metrics
@@ -160,6 +160,10 @@ func (s *Store) Close() {
 	s.pool.Close()
 }
 
+// mostConnections is how many a process opens unless it is told: a third of what
+// PostgreSQL takes unless it is told.
+const mostConnections = 32
+
 func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(c.DatabaseURL)
 	if err != nil {
@@ -167,7 +171,7 @@ func openPool(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 	}
 	config.MaxConns = int32(c.PoolSize)
 	if c.PoolSize == 0 { // so that one tenant's share keeps the cores at work while commits wait for the disk
-		config.MaxConns = int32(6 * runtime.GOMAXPROCS(0))
+		config.MaxConns = int32(min(6*runtime.GOMAXPROCS(0), mostConnections))
 	}
 	config.MinIdleConns = config.MaxConns / 2
 	config.ConnConfig.OnNotice = noteWarning
