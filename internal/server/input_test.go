@@ -153,17 +153,26 @@ func TestBadFilters(t *testing.T) {
 	}
 }
 
-// Ids that are none of ours are 404, whatever they are made of.
+// Ids that are none of ours are 404, whatever they are made of and whatever is asked of them.
 func TestBadIDs(t *testing.T) {
 	w, token := open(t)
-	want := w.scim("GET", "/Users/0193a5b0-0000-7000-8000-000000000000", token, "")
-	want.refusal(t, "an id nobody has", http.StatusNotFound, "")
-	for _, id := range []string{
-		"00919288221112222", "0", "%00", "%2e%2e", "a%20b", "'", "%27%20or%201=1", strings.Repeat("x", 10_000),
-		"{0193a5b0-0000-7000-8000-000000000000}", "urn:uuid:0193a5b0-0000-7000-8000-000000000000", "%ff", "0193A5B0-0000-7000-8000-000000000000",
-	} {
-		if got := w.scim("GET", "/Users/"+id, token, ""); got.same() != want.same() {
-			t.Errorf("GET /Users/%.40s: got\n%s\nwant\n%s", id, got.same(), want.same())
+	w.testResource("acme")
+	bodies := map[string]string{
+		"GET": "", "DELETE": "", "PATCH": patchBody(`{"op":"replace","path":"displayName","value":"x"}`),
+		"PUT": `{"userName":"x","displayName":"x","identifier":"x"}`,
+	}
+	for method, body := range bodies {
+		for _, endpoint := range []string{"/Users/", "/Groups/", "/TestResources/"} {
+			want := w.scim(method, endpoint+"0193a5b0-0000-7000-8000-000000000000", token, body)
+			want.refusal(t, method+" "+endpoint+", an id nobody has", http.StatusNotFound, "")
+			for _, id := range []string{
+				"00919288221112222", "0", "%00", "%2e%2e", "a%20b", "'", "%27%20or%201=1", strings.Repeat("x", 10_000),
+				"{0193a5b0-0000-7000-8000-000000000000}", "urn:uuid:0193a5b0-0000-7000-8000-000000000000", "%ff", "0193A5B0-0000-7000-8000-000000000000",
+			} {
+				if got := w.scim(method, endpoint+id, token, body); got.same() != want.same() {
+					t.Errorf("%s %s%.40s: got\n%s\nwant\n%s", method, endpoint, id, got.same(), want.same())
+				}
+			}
 		}
 	}
 }
