@@ -222,7 +222,7 @@ func (a answer) same() string {
 	header.Del("X-Request-Id")
 	var b bytes.Buffer
 	header.Write(&b)
-	return strconv.Itoa(a.status) + "\n" + b.String() + a.body
+	return strconv.Itoa(a.status) + "\n" + b.String() + strings.ReplaceAll(a.body, a.header.Get("X-Request-Id"), "")
 }
 
 // lockedBuffer collects the log of handlers that run in parallel.
