@@ -55,6 +55,36 @@ func TestStrangersAtOneAddressShutNobodyOutOfAnother(t *testing.T) {
 	}
 }
 
+// The first request that a token brings to a process proves it in the strangers' share of
+// the pool and does its work in its tenant's: as many of them work at once as of any other.
+func TestFirstRequestsWorkInTheirTenantsShare(t *testing.T) {
+	const pool, share = 8, 6
+	owner, database := storetest.Database(t)
+	w := start(t, storetest.Open(t, database, func(c *store.Config) { c.PoolSize = pool }))
+	w.tenant("acme")
+	contended := w.create("/Users", w.connect("acme", "entra", "lenient"), `{"userName":"contended"}`)
+	var tokens []string
+	for n := range share {
+		token, _, err := w.vendor.CreateToken(soon(t), "acme", "entra", registry.NewToken{Name: fmt.Sprint("token", n)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, token)
+	}
+	release := holdUser(t, owner, "acme", contended)
+	var first sync.WaitGroup
+	for _, token := range tokens {
+		first.Go(func() {
+			if a := w.by(other, "PATCH", "/t/acme/scim/v2/Users/"+contended, "Bearer "+token, titled); a.status != http.StatusOK {
+				t.Errorf("got %d: %s", a.status, a.body)
+			}
+		})
+	}
+	w.busy(share)
+	release()
+	first.Wait()
+}
+
 // askAsStranger sends a request with a token that was never given out.
 func (w *world) askAsStranger(tenant string) answer {
 	return w.by(other, "GET", "/t/"+tenant+"/scim/v2/Users", "Bearer "+registry.SCIMPrefix+strings.Repeat("A", registry.SecretLength), "")

@@ -57,12 +57,20 @@ func TestEveryRequestIsInAShare(t *testing.T) {
 	if self().Held() {
 		t.Error("a person whom nobody has asked about counts as let in")
 	}
+	newcomer := must[*store.Directory](t)(p.store.SCIM(t.Context(), p.slug, p.fetch(), p.request()))
+	enter := func() error { return newcomer.Enter(newcomer.InShare(t.Context())) }
 	tenant, strangers := uuid.MustParse(p.tenant), p.store.FillStrangers
-	first := map[string]func() error{"a person's first request": me}
-	busy(strangers, tenant, "the strangers' share is full", first, map[string]bool{"a person's first request": true})
+	first := map[string]func() error{"a person's first request": me, "a token's first request": enter}
+	busy(strangers, tenant, "the strangers' share is full", first, map[string]bool{"a person's first request": true, "a token's first request": true})
 	if err := me(); err != nil || !self().Held() {
 		t.Fatalf("a person who was let in does not count as such: %v", err)
 	}
+	if err := enter(); err != nil || !newcomer.Held() {
+		t.Fatalf("a token that held does not count as such: %v", err)
+	}
+	busy(strangers, tenant, "the strangers' share is full", map[string]func() error{"a token's second request": enter}, nil)
+	newcomer.Refused()
+	busy(strangers, tenant, "the strangers' share is full", map[string]func() error{"a token that was refused": enter}, map[string]bool{"a token that was refused": true})
 	asks := map[string]func() error{"a person": me, "a token": scim, "a stranger's token": stranger, "who a client is": find, "a client that proved itself": fetch}
 	busy(p.store.FillShare, tenant, "the tenant's share is full", asks, map[string]bool{"a person": true, "a token": true, "a client that proved itself": true})
 	busy(strangers, tenant, "the strangers' share is full", asks, map[string]bool{"a stranger's token": true, "who a client is": true})
