@@ -140,6 +140,47 @@ func TestBindSaysWhatAFilterMeans(t *testing.T) {
 	}
 }
 
+// A filter reads the attributes that it compares, however it names them: in a deployment
+// that keeps one of them out of addresses, it may not stand in one.
+func TestWhatAFilterReads(t *testing.T) {
+	const department = EnterpriseSchema + ":department"
+	for _, c := range []struct {
+		filter     string
+		reads, not []string
+	}{
+		{`userName eq "x"`, []string{"userName", UserSchema + ":userName"}, []string{"title", "id", department, EnterpriseSchema}},
+		{`title pr or not (active eq true)`, []string{"title", "active"}, []string{"userName"}},
+		{`name.familyName eq "x"`, []string{"name", "name.familyName"}, []string{"name.givenName"}},
+		{`emails co "x"`, []string{"emails", "emails.value"}, []string{"emails.type", "phoneNumbers.value"}},
+		{`emails[type eq "work" and value co "x"]`, []string{"emails", "emails.type", "emails.value"}, []string{"emails.display", "phoneNumbers"}},
+		{department + ` eq "x"`, []string{department, EnterpriseSchema}, []string{EnterpriseSchema + ":division"}},
+		{`title pr and (active eq true or ` + EnterpriseSchema + `:manager.value eq "x")`, []string{EnterpriseSchema + ":manager", EnterpriseSchema}, []string{department}},
+		{EnterpriseSchema + ` pr`, []string{EnterpriseSchema}, []string{department, "userName"}},
+	} {
+		for name, want := range answers(c.reads, c.not) {
+			ref, err := UserType().Resolve(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := bound(t, UserType(), Lenient, c.filter).Reads(ref); got != want {
+				t.Errorf("%s reads %s: got %t, want %t", c.filter, name, got, want)
+			}
+		}
+	}
+}
+
+// answers are true for the ones and false for the others.
+func answers(ones, others []string) map[string]bool {
+	all := map[string]bool{}
+	for _, one := range ones {
+		all[one] = true
+	}
+	for _, other := range others {
+		all[other] = false
+	}
+	return all
+}
+
 func TestElementFilterOfAPatchPath(t *testing.T) {
 	emails := UserType().Core.Attribute("emails")
 	work := map[string]any{"value": "Ann@Example.com", "type": "work", "primary": true}
