@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,15 +89,25 @@ func TestAnEventIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	var names []string
 	for i := range 40 {
-		names = append(names, fmt.Sprintf(`{"id":"%d","type":"User"}`, i))
+		names = append(names, fmt.Sprintf(`{"id":"%d","type":"User","displayName":"Alice %d"}`, i, i))
 	}
-	events, err := ParseEvents([]byte(`{"eventType":"` + long + `","published":"2026-07-17T12:31:10Z","outcome":{"reason":"` + long + `"},"target":[{"id":"` + long + `"},` + strings.Join(names, ",") + `]}`))
+	events, err := ParseEvents([]byte(`{"eventType":"` + long + `","published":"2026-07-17T12:31:10Z","outcome":{"result":"` + long + `","reason":"` + long +
+		`"},"target":[{"id":"` + long + `","displayName":"` + long + `"},` + strings.Join(names, ",") + `]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := events[0]; len(e.Action) != longestName || len(e.Reason) != longestReason || len(e.About) != mostNames {
-		t.Errorf("%d bytes of action, %d of reason, %d names", len(e.Action), len(e.Reason), len(e.About))
+	if e := events[0]; len(e.Action) != longestName || len(e.Status) != longestName || len(e.Reason) != longestReason {
+		t.Errorf("%d bytes of action, %d of status, %d of reason", len(e.Action), len(e.Status), len(e.Reason))
+	} else if len(e.About) != mostNames || len(e.Called) != mostNames || !within(e) {
+		t.Errorf("%d ids and %d display names: %+v", len(e.About), len(e.Called), e)
 	}
+}
+
+// within reports whether an event keeps the bounds of what may be pasted.
+func within(e Event) bool {
+	long := func(text string) bool { return len(text) > longestName }
+	return len(e.About) <= mostNames && len(e.Called) <= mostNames && len(e.Reason) <= longestReason &&
+		!slices.ContainsFunc(slices.Concat([]string{e.Action, e.Status, e.Code}, e.About, e.Called), long)
 }
 
 func FuzzParseEvents(f *testing.F) {
@@ -115,7 +126,7 @@ func FuzzParseEvents(f *testing.F) {
 			t.Errorf("%d events", len(events))
 		}
 		for _, e := range events {
-			if e.At.IsZero() || len(e.About) > mostNames || len(e.Reason) > longestReason || e.Source == "" {
+			if e.At.IsZero() || e.Source == "" || !within(e) {
 				t.Errorf("%+v", e)
 			}
 		}
