@@ -33,7 +33,6 @@ prefix of its roles: role approver of timesheet is timesheet.approver. A privile
 can be granted only to groups that a rule names by id. The client secret is shown once.`,
 		example: `  muster app add timesheet --name Timesheet --redirect-uri https://timesheet.example/callback \
     --tenant ringling --tenant cirque --role viewer --role approver --role manager`,
-		args: cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			n.ClientID = args[0]
 			return p.withVendor(ctx, func(v *registry.Vendor) error {
@@ -69,7 +68,6 @@ func (p *program) appAllowCommand() *cobra.Command {
 		long: `Let the people of more tenants into an application that exists. Their rules may grant all
 of its roles at once; a tenant that may enter already stays as it is.`,
 		example: `  muster app allow timesheet --tenant acme`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withVendor(ctx, func(v *registry.Vendor) error {
 				a, err := v.AllowTenant(ctx, args[0], slugs...)
@@ -138,7 +136,6 @@ func (p *program) switchAppCommand(name string, off bool, short string) *cobra.C
 		use:     name + " CLIENT-ID",
 		short:   short,
 		example: `  muster app ` + name + ` timesheet`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withStore(ctx, func(st *store.Store) error {
 				err := st.Revoke(ctx, p.actorName(), store.Switch{Client: args[0], Off: off})

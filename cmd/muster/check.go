@@ -44,8 +44,7 @@ rules_unreadable, no_role and too_many_roles.`,
 		example: `  muster check jamie.morgan@ringling.example --tenant ringling --app timesheet --secret-file timesheet.secret
   muster check --tenant cirque --app timesheet --secret-file - \
     --connection okta --issuer https://cirque.okta.com --subject 00uk7p2qIhyOVWycwBwQ < timesheet.secret`,
-		args: cobra.MaximumNArgs(1),
-		run:  func(ctx context.Context, args []string) error { return p.check(ctx, f, args) },
+		run: func(ctx context.Context, args []string) error { return p.check(ctx, f, args) },
 	})
 	flags := c.Flags()
 	flags.StringVar(&f.tenant, "tenant", "", "slug of the tenant")

@@ -118,7 +118,6 @@ func (p *program) clientSetCommand() *cobra.Command {
 tokens that it has end, and it fetches new ones.`,
 		example: `  muster client set 0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50 --tenant ringling --token-lifetime 6h
   muster client set 0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50 --tenant ringling --no-assertions`,
-		args: cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			id, err := clientID(args[0])
 			if err != nil {
@@ -178,7 +177,6 @@ func (p *program) clientRemoveCommand() *cobra.Command {
 		use:     "remove CLIENT-ID",
 		short:   "End a client, its secrets and its access tokens; once this returns no server accepts them",
 		example: `  muster client remove 0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50 --tenant ringling`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			id, err := clientID(args[0])
 			if err != nil {

@@ -26,7 +26,6 @@ func (p *program) clientSecretAddCommand() *cobra.Command {
 valid: enter the new one at the identity provider, see in muster client list that it is
 used, then revoke the old one.`,
 		example: `  muster client secret add 0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50 --tenant ringling --expires-in 17520h`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			id, err := clientID(args[0])
 			if err != nil {
@@ -59,7 +58,6 @@ func (p *program) clientSecretRevokeCommand() *cobra.Command {
 		use:     "revoke SECRET",
 		short:   "End a secret and the access tokens fetched with it; once this returns no server accepts them",
 		example: `  muster client secret revoke 0199f1c3-1111-7a10-8b1e-5f0c2d3e4f50 --tenant ringling`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			id, err := uuid.Parse(args[0])
 			if err != nil {

@@ -52,7 +52,6 @@ also for people to sign in. It prints the addresses to enter at the identity pro
 		example: `  muster connection add entra --tenant ringling --kind entra \
     --issuer https://login.microsoftonline.com/14b22432-9ef3-4455-8787-e54dc6ac8ecc/v2.0 \
     --client-id 6731de76-14a6-49ae-97bc-6eba6914391e --client-secret-file secret.txt`,
-		args: cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) (err error) {
 			c := f.c
 			if c.Name = args[0]; c.Kind == "" {
@@ -83,7 +82,6 @@ secret again, so that no secret reaches an address that it was not given for.
 ` + connectionText,
 		example: `  muster connection set entra --tenant ringling --profile strict
   muster connection set entra --tenant ringling --client-secret-file - < new-secret.txt`,
-		args: cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			secret, err := p.readSecret(f.secretFile, "client secret")
 			if err != nil {
@@ -156,7 +154,6 @@ func (p *program) switchConnectionCommand(name string, off bool, short string) *
 		use:     name + " NAME",
 		short:   short,
 		example: `  muster connection ` + name + ` entra --tenant ringling`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withStore(ctx, func(st *store.Store) error {
 				err := st.Revoke(ctx, p.actorName(), store.Switch{Tenant: tenant, Connection: args[0], Off: off})

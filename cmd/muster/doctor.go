@@ -40,7 +40,6 @@ line) or of Okta's System Log (JSON); - is standard input.`,
 		example: `  muster doctor ringling
   muster doctor ringling --since 24h --connection entra --json
   muster doctor ringling --paste event.json`,
-		args: cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withDirectory(ctx, args[0], "doctor", func(dir *store.Directory) error {
 				dir, err := (&personFlags{tenant: args[0], connection: f.connection}).narrow(dir)

@@ -30,7 +30,6 @@ func (p *program) explainCommand() *cobra.Command {
 clause with its value and what it looked at, the decisive ones marked *.
 ` + personText,
 		example: `  muster explain jamie.morgan@ringling.example --tenant ringling`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withPerson(ctx, f, "explain", args[0], func(dir *store.Directory, u store.User) error {
 				return p.explain(ctx, dir, u)

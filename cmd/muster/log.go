@@ -45,7 +45,6 @@ Requests expire after --request-days of the server.`,
   muster log ringling --user jamie.morgan@ringling.example --since 24h
   muster log ringling --follow
   muster log ringling 0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50`,
-		args: cobra.RangeArgs(1, 2),
 		run: func(ctx context.Context, args []string) error {
 			return p.withDirectory(ctx, args[0], "log", func(dir *store.Directory) error {
 				dir, err := (&personFlags{tenant: args[0], connection: f.connection}).narrow(dir)

@@ -55,6 +55,7 @@ func (p *program) root() *cobra.Command {
 		p.idpCommand(), p.conformanceCommand(), p.demoCommand())
 	root.Long, root.Example = rootText, rootExample
 	root.SilenceUsage, root.SilenceErrors = true, true
+	root.SetFlagErrorFunc(misused)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON instead of tables")
 	root.PersistentFlags().StringVar(&p.actor, "actor", "", "who acts, for the log (default cli:<user of the system>)")
@@ -113,20 +114,16 @@ func firstExample(text string) string {
 
 // A verb is a command that does something.
 type verb struct {
-	use     string
+	use     string // its name and its arguments, by which these are checked
 	short   string
 	long    string
 	example string
-	args    cobra.PositionalArgs
 	run     func(ctx context.Context, args []string) error
 }
 
 // command is the cobra command of v. It reads the settings before v runs.
 func (p *program) command(v verb) *cobra.Command {
-	if v.args == nil {
-		v.args = cobra.NoArgs
-	}
-	c := &cobra.Command{Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: v.args}
+	c := &cobra.Command{Use: v.use, Short: v.short, Long: v.long, Example: v.example, Args: arguments}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := p.readSettings(c); err != nil {
 			return err

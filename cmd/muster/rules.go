@@ -32,7 +32,6 @@ no database is needed, and roles and connections are taken as the file names the
 Exit code 3 where it has errors.`,
 		example: `  muster rules check rules/ringling.yaml
   muster rules check rules/ringling.yaml --tenant ringling`,
-		args: cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			source, err := p.readDocument("rule set", args[0])
 			if err != nil {
@@ -93,7 +92,6 @@ func (p *program) rulesPublishCommand() *cobra.Command {
 pass. Every decision after this command follows the new rules, whatever the tenant's
 size. Exit code 3 where it has errors; then nothing was changed.`,
 		example: `  muster rules publish rules/ringling.yaml --tenant ringling --actor ops:dana`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			source, err := p.readDocument("rule set", args[0])
 			if err != nil {

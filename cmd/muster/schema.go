@@ -67,7 +67,6 @@ would make stored values invalid is refused, as is one that the published rules 
 compile with. Attributes that are writeOnly or never returned are held to their type and
 then discarded: nothing here could read them.`,
 		example: `  muster schema declare acme.json --tenant ringling --extends User --actor ops:dana`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			document, err := p.readDocument("schema", args[0])
 			if err != nil {
@@ -107,7 +106,6 @@ entity tags. They give no roles, are in no group, and nobody signs in as one.
 
 The next version may add optional extensions; the same holds for User and Group.`,
 		example: `  muster resource-type register device.json --tenant ringling --actor ops:dana`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			document, err := p.readDocument("resource type", args[0])
 			if err != nil {
@@ -164,7 +162,6 @@ func (p *program) declaredShowCommand(kind declaredKind) *cobra.Command {
 		use:     "show " + kind.called,
 		short:   "Print the document of a " + kind.name + ", every characteristic written out",
 		example: `  muster ` + kind.command + ` show ` + kind.sample() + ` --tenant ringling`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withDirectory(ctx, tenant, kind.command+" show", func(dir *store.Directory) error {
 				all, err := kind.list(dir, ctx)

@@ -28,7 +28,6 @@ func (p *program) tenantCreateCommand() *cobra.Command {
 Name its e-mail domains only once the vendor has verified that they belong to it: people
 are sent to its identity provider by them.`,
 		example: `  muster tenant create ringling --name "Ringling Circus" --domain ringling.example`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			n.Slug = args[0]
 			return p.withVendor(ctx, func(v *registry.Vendor) error {
@@ -54,7 +53,6 @@ func (p *program) tenantSetCommand() *cobra.Command {
 at once; 0 is what the server allows any (--requests-per-second). A few more are answered
 more slowly, many more with 429. Servers that run follow within half a minute.`,
 		example: `  muster tenant set ringling --rate 250`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withVendor(ctx, func(v *registry.Vendor) error {
 				t, err := v.SetRate(ctx, args[0], rate)
@@ -92,7 +90,6 @@ func (p *program) switchTenantCommand(name string, off bool, short, long string)
 		short:   short,
 		long:    long,
 		example: `  muster tenant ` + name + ` ringling --actor ops:dana`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withStore(ctx, func(st *store.Store) error {
 				err := st.Revoke(ctx, p.actorName(), store.Switch{Tenant: args[0], Off: off})

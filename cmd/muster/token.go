@@ -135,7 +135,6 @@ unless --expires-in says otherwise to live as long. The old one stays valid for 
 in which the new one is entered at the identity provider; muster token list shows which of
 them was used last.`,
 		example: `  muster token rotate 0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50 --tenant ringling --overlap 24h`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			id, err := credentialID(args[0])
 			if err != nil {
@@ -165,7 +164,6 @@ func (p *program) tokenRevokeCommand() *cobra.Command {
 		use:     "revoke ID",
 		short:   "End a token or key; once this returns no server accepts it",
 		example: `  muster token revoke 0199f1c2-5d6e-7a10-8b1e-5f0c2d3e4f50 --tenant ringling`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			id, err := credentialID(args[0])
 			if err != nil {

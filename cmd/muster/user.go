@@ -97,7 +97,6 @@ func (p *program) userShowCommand() *cobra.Command {
 		short:   "Show a person, their groups, and the roles that they hold",
 		long:    "Show a person, deleted ones too, their groups, and the roles that they hold.\n" + personText,
 		example: `  muster user show jamie.morgan@ringling.example --tenant ringling`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withPerson(ctx, f, "user show", args[0], func(dir *store.Directory, u store.User) error {
 				return p.printUser(ctx, dir, u)
@@ -116,7 +115,6 @@ func (p *program) changeUserCommand(name, short, long string, change func(contex
 		short:   short,
 		long:    long + "\n" + personText,
 		example: `  muster user ` + name + ` jamie.morgan@ringling.example --tenant ringling --actor ops:dana`,
-		args:    cobra.ExactArgs(1),
 		run: func(ctx context.Context, args []string) error {
 			return p.withPerson(ctx, f, "user "+name, args[0], func(dir *store.Directory, u store.User) error {
 				changed, did, err := change(ctx, dir, u)
