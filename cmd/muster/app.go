@@ -38,7 +38,7 @@ can be granted only to groups that a rule names by id. The client secret is show
 			return p.withVendor(ctx, func(v *registry.Vendor) error {
 				secret, a, err := v.AddApplication(ctx, n)
 				if err != nil {
-					return err
+					return noTenantOf(err)
 				}
 				err = p.print(madeApplication{secret, a}, func(t *table) { applicationRows(t, []registry.Application{a}, nil) })
 				if err == nil && secret != "" && !p.json {
@@ -72,7 +72,7 @@ of its roles at once; a tenant that may enter already stays as it is.`,
 			return p.withVendor(ctx, func(v *registry.Vendor) error {
 				a, err := v.AllowTenant(ctx, args[0], slugs...)
 				if err != nil {
-					return missing(err, "there is no application %q; muster app list shows them", args[0])
+					return missing(noTenantOf(err), "there is no application %q; muster app list shows them", args[0])
 				}
 				tenants, err := v.Tenants(ctx)
 				if err != nil {

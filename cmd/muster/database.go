@@ -108,6 +108,14 @@ func noTenant(err error, tenant string) error {
 	return missing(err, "there is no tenant %q; muster tenant list shows them", tenant)
 }
 
+// noTenantOf is noTenant where several were named at once.
+func noTenantOf(err error) error {
+	if unknown, ok := errors.AsType[*registry.TenantError](err); ok {
+		return noTenant(err, unknown.Slug)
+	}
+	return err
+}
+
 // actorName is who acts: the log names somebody for every write.
 func (p *program) actorName() string {
 	if p.actor != "" {

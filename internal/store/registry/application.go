@@ -96,7 +96,8 @@ func checkRedirect(uri string) error {
 
 // AddApplication registers an application, its roles, and whose people may
 // enter, in one transaction. It answers the client secret, the only time it is
-// shown; a public client has none.
+// shown; a public client has none. A [TenantError] names a tenant that does not
+// exist.
 func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, Application, error) {
 	if err := n.check(); err != nil {
 		return "", Application{}, err
@@ -139,7 +140,7 @@ func (v *Vendor) AddApplication(ctx context.Context, n NewApplication) (string, 
 // AllowTenant lets the people of more tenants into an application, and those
 // tenants grant all of its roles, in one transaction. What holds already for a
 // tenant stays as it is. It answers the application; ErrNotFound where no
-// application has the client id, an [ArgumentError] for an unknown tenant.
+// application has the client id, a [TenantError] for an unknown tenant.
 func (v *Vendor) AllowTenant(ctx context.Context, clientID string, slugs ...string) (Application, error) {
 	var a Application
 	var fresh []uuid.UUID
@@ -196,13 +197,13 @@ func claim(ctx context.Context, tx pgx.Tx, a Application) error {
 }
 
 // named answers the ids of tenants, each once, in the order in which every
-// transaction locks them.
+// transaction locks them; a [TenantError] where one does not exist.
 func named(ctx context.Context, tx pgx.Tx, slugs []string) ([]uuid.UUID, error) {
 	ids := make([]uuid.UUID, 0, len(slugs))
 	for _, slug := range slugs {
 		t, err := tenant(ctx, tx, slug)
 		if errors.Is(err, ErrNotFound) {
-			return nil, bad("tenant %q does not exist", slug)
+			return nil, &TenantError{slug}
 		}
 		if err != nil {
 			return nil, err

@@ -18,6 +18,15 @@ func refusedFor(t *testing.T, what string, err error, word string) {
 	}
 }
 
+// noTenant fails unless err says that there is no tenant of that slug.
+func noTenant(t *testing.T, err error, slug string) {
+	t.Helper()
+	unknown, ok := errors.AsType[*registry.TenantError](err)
+	if !ok || unknown.Slug != slug || !errors.Is(err, registry.ErrNotFound) {
+		t.Errorf("got %v, want a TenantError of %q", err, slug)
+	}
+}
+
 func TestConnectionsOnWhichTheWrongPersonCouldEnterAreRefused(t *testing.T) {
 	for what, test := range map[string]struct {
 		change func(*registry.Connection)

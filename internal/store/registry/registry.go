@@ -26,6 +26,14 @@ import (
 // ErrNotFound: there is no such tenant, connection, credential or application.
 var ErrNotFound = errors.New("not found")
 
+// A TenantError: there is no tenant of that slug, among others that were named
+// at once. It is an ErrNotFound.
+type TenantError struct{ Slug string }
+
+func (e *TenantError) Error() string { return fmt.Sprintf("tenant %q does not exist", e.Slug) }
+
+func (e *TenantError) Unwrap() error { return ErrNotFound }
+
 // An ArgumentError is a mistake in what was asked for, in words for an admin.
 type ArgumentError struct{ Message string }
 
