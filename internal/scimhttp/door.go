@@ -2,6 +2,7 @@ package scimhttp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -258,8 +259,16 @@ func recovered(err *error) {
 	}
 }
 
+// abandoned reports whether nothing failed but that the client has gone.
+func (c *call) abandoned(err error) bool {
+	return c.context().Err() == context.Canceled && errors.Is(err, context.Canceled) && !errors.Is(err, store.ErrUnknownOutcome)
+}
+
 // refuse answers an error.
 func (d *Door) refuse(c *call, err error) {
+	if c.abandoned(err) {
+		err = context.Canceled
+	}
 	answer := wireError(err, d.requestID(c.request))
 	if answer.fault.Status == http.StatusUnauthorized {
 		answer.brought = brought(c.request.Header) != ""

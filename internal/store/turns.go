@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/google/uuid"
@@ -35,7 +36,7 @@ func (t *turns) take(ctx context.Context, tenant uuid.UUID) (leave func(), err e
 		}, nil
 	case <-ctx.Done():
 		t.quit(tenant, q)
-		return nil, ErrUnavailable
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
 }
 
