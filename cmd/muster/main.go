@@ -65,8 +65,10 @@ func (p *program) root() *cobra.Command {
 
 const rootText = `Muster decides, for a software vendor with business customers, who may enter and as what.
 
-Commands other than serve, idp and run-demo work on the database directly, beside any
-server: the one of --database-url, or with --local the one that serve --local runs.
+Most commands work on the database directly, beside any server: the one of
+--database-url, or with --local the one that serve --local runs. idp and conformance reach
+a server by HTTP alone; run-demo brings a database of its own; config, and rules check
+without --tenant, need no database.
 
 Settings come from flags, then MUSTER_* variables, then one YAML file (--config), then
 defaults; muster config prints what holds. Secrets are read from files, standard input
@@ -76,7 +78,8 @@ Exit codes:
   0  done
   1  it failed: the database, the network, or a fault of ours
   2  it was asked wrongly: arguments, settings or values; nothing was changed
-  3  the answer is no: check refused the person, or a rule set has errors
+  3  the answer is no: check refused the person, a rule set has errors, or something that
+     conformance played failed or could not be deleted
   4  there is nothing of that name`
 
 const rootExample = `  muster serve --local --public-url http://127.0.0.1:8080
