@@ -245,22 +245,26 @@ func (e *Event) call(names ...loose) {
 	}
 }
 
-// named adds what is a name to a list, once and within bounds.
+// named adds what is a name to a list, once and within bounds. Nobody here has one that
+// is not UTF-8 or holds a NUL.
 func named(list []string, names []loose) []string {
 	for _, name := range names {
 		s := string(name)
-		if s != "" && s != "unknown" && len(s) <= longestName && len(list) < mostNames && !slices.Contains(list, s) {
+		if s != "" && s != "unknown" && len(s) <= longestName && text(s) == s && len(list) < mostNames && !slices.Contains(list, s) {
 			list = append(list, s)
 		}
 	}
 	return list
 }
 
+// text is what PostgreSQL takes of s: UTF-8 without NUL.
+func text(s string) string { return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "") }
+
 func (e Event) clipped() Event {
-	for _, text := range []*string{&e.Action, &e.Status, &e.Code} {
-		*text = (*text)[:min(len(*text), longestName)]
+	for _, field := range []*string{&e.Action, &e.Status, &e.Code} {
+		*field = text((*field)[:min(len(*field), longestName)])
 	}
-	e.Reason = strings.ToValidUTF8(e.Reason[:min(len(e.Reason), longestReason)], "")
+	e.Reason = text(e.Reason[:min(len(e.Reason), longestReason)])
 	if e.About == nil {
 		e.About = []string{}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -103,9 +104,12 @@ func TestAnEventIsBounded(t *testing.T) {
 	}
 }
 
-// within reports whether an event keeps the bounds of what may be pasted.
+// within reports whether an event keeps the bounds of what may be pasted, and holds what
+// may be asked of PostgreSQL.
 func within(e Event) bool {
-	long := func(text string) bool { return len(text) > longestName }
+	long := func(s string) bool {
+		return len(s) > longestName || !utf8.ValidString(s) || strings.Contains(s, "\x00")
+	}
 	return len(e.About) <= mostNames && len(e.Called) <= mostNames && len(e.Reason) <= longestReason &&
 		!slices.ContainsFunc(slices.Concat([]string{e.Action, e.Status, e.Code}, e.About, e.Called), long)
 }
@@ -114,6 +118,8 @@ func FuzzParseEvents(f *testing.F) {
 	f.Add([]byte(`{"activityDateTime":"2026-07-17T12:31:10Z","sourceIdentity":{"id":"a"}}`))
 	f.Add([]byte(`[{"eventType":"x","published":"2026-07-17T12:31:10Z","target":[{"id":"a"}]}]`))
 	f.Add([]byte("Date (UTC),Action,Identity\n\"7/17/2026, 12:31:10 PM\",Create,a\n"))
+	f.Add([]byte(`{"activityDateTime":"2026-07-17T12:31:10Z","sourceIdentity":{"id":"a\u0000"}}`))
+	f.Add([]byte("Date (UTC),Action,Identity\n\"7/17/2026, 12:31:10 PM\",Create\xff,a\xff\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		events, err := ParseEvents(text)
 		if err != nil {
