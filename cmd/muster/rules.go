@@ -114,14 +114,18 @@ size. Exit code 3 where it has errors; then nothing was changed.`,
 	return required(c, "tenant")
 }
 
-// printRules prints the issues as FILE:LINE:COLUMN, and refuses where one is an
-// error.
+// printRules prints the issues as FILE:LINE:COLUMN, those of the whole as FILE,
+// and refuses where one is an error.
 func (p *program) printRules(path string, checked checkedRules) error {
 	checked.Valid = !rolemap.HasErrors(checked.Issues)
 	checked.Issues = present(checked.Issues)
 	err := p.print(checked, func(t *table) {
 		for _, issue := range checked.Issues {
-			t.row(path + ":" + issue.String())
+			place := path + ":"
+			if issue.Line == 0 {
+				place += " "
+			}
+			t.row(place + issue.String())
 		}
 		switch {
 		case checked.Version != nil:
