@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -152,16 +153,22 @@ func (p *program) printUser(ctx context.Context, dir *store.Directory, u store.U
 	})
 }
 
+// state is all that shuts a person out: each has to end before they may enter.
 func state(u store.User) string {
+	var out []string
+	if u.Locked {
+		out = append(out, "locked")
+	}
 	switch {
 	case u.Deleted:
-		return "deleted"
-	case u.Locked:
-		return "locked"
-	case u.Active:
+		out = append(out, "deleted")
+	case !u.Active:
+		out = append(out, "inactive")
+	}
+	if len(out) == 0 {
 		return "active"
 	}
-	return "inactive"
+	return strings.Join(out, ", ")
 }
 
 // showUser reads what belongs to the person: groups, and roles as they follow now.
