@@ -64,7 +64,8 @@ func TestParseEvents(t *testing.T) {
 func TestWhatIsNoEventIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                    "no log entry",
-		"hello":                               "a header and no entry",
+		"hello":                               "no log entry",
+		"Date (UTC),Action,Identity":          "a header and no entry",
 		"a,b\n1,2\n":                          "no log entry",
 		"Date\nyesterday":                     "no log entry",
 		`{}`:                                  "no log entry",

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -41,10 +42,13 @@ func parseCSV(text []byte) ([]Event, error) {
 		}
 		events = append(events, e)
 	}
-	if len(events) == 0 {
-		return nil, &ArgumentError{"the CSV has a header and no entry: paste both lines"}
+	switch {
+	case len(events) > 0:
+		return events, nil
+	case !slices.ContainsFunc(columns, isTime):
+		return nil, errNoEvent
 	}
-	return events, nil
+	return nil, &ArgumentError{"the CSV has a header and no entry: paste both lines"}
 }
 
 // letters is a column's name without case and punctuation.
@@ -63,7 +67,7 @@ func csvEvent(columns, row []string) (Event, bool) {
 		value = strings.TrimSpace(value)
 		switch name := columns[i]; {
 		case value == "":
-		case name == "activitydatetime", name == "date", name == "dateutc", name == "timestamp":
+		case isTime(name):
 			e.At, _ = csvTime(value)
 		case strings.HasSuffix(name, "action") && e.Action == "":
 			e.Action = value
@@ -83,6 +87,11 @@ func csvEvent(columns, row []string) (Event, bool) {
 		}
 	}
 	return e.clipped(), !e.At.IsZero()
+}
+
+// isTime reports whether a column holds when an entry was: no log is without one.
+func isTime(name string) bool {
+	return slices.Contains([]string{"activitydatetime", "date", "dateutc", "timestamp"}, name)
 }
 
 // identifies reports whether a column holds an id or a name of whom an entry is about.
