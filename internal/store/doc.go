@@ -50,6 +50,10 @@
 //	changes, change_numbers, sequencers, totals the log, its order, and what is folded from it
 //	provisioning_requests                       what was asked and answered; proves that a request was committed
 //	identities, sign_ins, sessions, codes       people who sign in
+//	clients                                     OAuth clients of a connection, and whose assertions prove them
+//	client_secrets                              secrets that prove a client: hashes, each with an end
+//	client_tokens                               their access tokens, with the epochs under which each was made
+//	client_assertions                           assertions that were brought, until they end: one that has a jti counts once
 //	connections, credentials, rule_sets,
 //	tenant_roles                                what a tenant has set up (registry, rules.go)
 //	tenants, tenant_hosts, tenant_domains,
