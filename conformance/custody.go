@@ -25,6 +25,7 @@ type custody struct {
 	names map[string]bool     // in lower case, as they stand in JSON: what is to be renamed
 	made  []string            // targets of what was made and not deleted since: "/Users/2819"
 	ours  map[string]struct{} // ids of what was made, or of nobody
+	lost  []string            // what may have been made, by requests that were not answered
 
 	wrote   bool   // something was made
 	refused string // the first 403 for a user that was to be made with the run's own token
@@ -139,12 +140,15 @@ func (c *custody) send(r Request, exchange func(Request) (Answer, error)) (Answe
 		return Answer{sent: r}, err
 	}
 	answer, err := exchange(r)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if answer.lost && r.Method == http.MethodPost {
+		c.lost = append(c.lost, fmt.Sprintf("what POST %s made, if it did, which was not answered: %.200s", r.Target, r.Body))
+	}
 	if err != nil {
 		return answer, err
 	}
-	c.mu.Lock()
 	c.note(r.Method, r.Target, answer)
-	c.mu.Unlock()
 	answer.Body = c.restore(answer.Body)
 	for _, values := range answer.Header {
 		for i := range values {

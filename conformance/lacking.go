@@ -8,6 +8,9 @@ import (
 // empty is the feature of a service provider that holds no users and groups of others.
 const empty = "empty"
 
+// interrupted is why nothing more was played once the run's context had ended.
+const interrupted = "the run was interrupted"
+
 // actors are what transcripts name besides the base URL and the token; doc.go says what
 // each is.
 var actors = []string{"neighbour", "siblingToken", "strictToken", "personToken", "tokenURL"}

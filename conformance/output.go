@@ -15,7 +15,11 @@ const longestShown = 4 << 10
 // failure with its request and its answer, then what was not played and why.
 func (s Summary) WriteText(w io.Writer) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s\nnames were given the prefix %s%s\n\n", s.Base, s.Prefix, s.unprefixed())
+	fmt.Fprintf(&out, "%s\nnames were given the prefix %s%s\n", s.Base, s.Prefix, s.unprefixed())
+	if s.Interrupted > 0 {
+		fmt.Fprintf(&out, "interrupted: %d of %d were not played\n", s.Interrupted, len(s.Results))
+	}
+	out.WriteString("\n")
 	fmt.Fprintf(&out, "%-16s %8s %8s %11s\n", "part", "passed", "failed", "not played")
 	for _, part := range s.parts() {
 		fmt.Fprintf(&out, "%-16s %8d %8d %11d\n", part.name, part.Count(Passed), part.Count(Failed), part.Count(NotPlayed))
@@ -28,12 +32,19 @@ func (s Summary) WriteText(w io.Writer) error {
 	}
 	s.writeLacking(&out)
 	for _, r := range s.Results {
-		for _, left := range r.Left {
-			fmt.Fprintf(&out, "\nleft behind by %s, delete it: %s\n", r.Name, left)
-		}
+		out.WriteString(r.leftBehind())
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// leftBehind names what is to be deleted by hand.
+func (r Result) leftBehind() string {
+	var out strings.Builder
+	for _, left := range r.Left {
+		fmt.Fprintf(&out, "\nleft behind by %s, delete it: %s\n", r.Name, left)
+	}
+	return out.String()
 }
 
 func (r Result) writeFailure(out *strings.Builder) {
@@ -130,6 +141,7 @@ type (
 		Seconds string        `xml:"time,attr"`
 		Failure *junitMessage `xml:"failure"`
 		Skipped *junitMessage `xml:"skipped"`
+		Left    string        `xml:"system-err,omitempty"`
 	}
 	junitMessage struct {
 		Message string `xml:"message,attr"`
@@ -164,7 +176,7 @@ func (s Summary) WriteJUnit(w io.Writer) error {
 
 func (r Result) junit() junitCase {
 	class, name, _ := strings.Cut(r.Name, "/")
-	c := junitCase{Class: class, Name: name, Seconds: seconds(r.Took)}
+	c := junitCase{Class: class, Name: name, Seconds: seconds(r.Took), Left: r.leftBehind()}
 	switch r.Outcome {
 	case Failed:
 		var text strings.Builder

@@ -3,9 +3,11 @@ package conformance
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -34,6 +36,7 @@ type Answer struct {
 
 	sent Request // as it went out: a custody gives names a prefix
 	came string  // the body, as it came in
+	lost bool    // it went out, and nobody knows what came of it
 }
 
 // shown is the request as reports show it: readable, its percent-encoding left to
@@ -96,19 +99,36 @@ func (p *player) send(ctx context.Context, r Request) (Answer, error) {
 	return p.custody.send(r, func(r Request) (Answer, error) { return p.patient(ctx, r) })
 }
 
-// exchange sends a request that is filled in.
+// exchange sends a request that is filled in, unless ctx has ended. Once it is on its
+// way it is given answerGrace after that: what it makes must be known, to be deleted.
 func (p *player) exchange(ctx context.Context, r Request) (Answer, error) {
-	request, err := p.request(ctx, r)
+	if ctx.Err() != nil {
+		return Answer{sent: r}, ErrInterrupted
+	}
+	onItsWay, cancel := outlive(ctx, answerGrace)
+	defer cancel()
+	request, err := p.request(onItsWay, r)
 	if err != nil {
 		return Answer{sent: r}, err
 	}
+	answer, err := p.ask(request)
+	answer.sent = r
+	if err != nil && onItsWay.Err() != nil {
+		err = fmt.Errorf("%w: %w", ErrInterrupted, err)
+	}
+	return answer, err
+}
+
+// ask sends a request and reads the whole answer.
+func (p *player) ask(request *http.Request) (Answer, error) {
 	response, err := p.client.Do(request)
 	if err != nil {
-		return Answer{sent: r}, err
+		op, ok := errors.AsType[*net.OpError](err)
+		return Answer{lost: !ok || op.Op != "dial"}, err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, longestAnswer))
-	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(body), sent: r, came: string(body)}, err
+	return Answer{Status: response.StatusCode, Header: response.Header, Body: string(body), came: string(body), lost: err != nil}, err
 }
 
 // compare reports the first difference between an answer and its pattern.

@@ -35,23 +35,27 @@ type Result struct {
 	Rows    []string      `json:"rows,omitempty"` // that it shows
 	Outcome Outcome       `json:"outcome"`
 	Lacking []string      `json:"lacking,omitempty"` // NotPlayed: what it needs, in the words of "Needs:"
-	Why     string        `json:"why,omitempty"`     // NotPlayed: the same in plain words
+	Why     string        `json:"why,omitempty"`     // NotPlayed: the same in plain words, or that the run was interrupted
 	Step    int           `json:"step,omitempty"`    // Failed: of the transcript, from 1
 	Request string        `json:"request,omitempty"` // Failed: as it was sent
 	Answer  string        `json:"answer,omitempty"`  // Failed: status and body, as they came
 	Error   string        `json:"error,omitempty"`   // Failed: the first difference, in names without the prefix
-	Left    []string      `json:"left,omitempty"`    // what was made and could not be deleted
+	Left    []string      `json:"left,omitempty"`    // what was made, or may have been, and could not be deleted
 	Took    time.Duration `json:"took"`              // nanoseconds
 }
 
 // A Summary is a whole run.
 type Summary struct {
-	Base    string   `json:"base"`
-	Prefix  string   `json:"prefix"` // of what was made
-	Empty   bool     `json:"empty"`  // there were no users and groups of others
-	Offers  []string `json:"offers"`
-	Results []Result `json:"results"`
+	Base        string   `json:"base"`
+	Prefix      string   `json:"prefix"` // of what was made
+	Empty       bool     `json:"empty"`  // there were no users and groups of others
+	Offers      []string `json:"offers"`
+	Results     []Result `json:"results"`
+	Interrupted int      `json:"interrupted,omitempty"` // how many results are not played because ctx ended
 }
+
+// ErrInterrupted is what Run returns where ctx ends before everything is played.
+var ErrInterrupted = errors.New("interrupted")
 
 // Count returns how many results have the outcome.
 func (s Summary) Count(o Outcome) int {
@@ -72,7 +76,10 @@ func (s Summary) Count(o Outcome) int {
 // there with the names as they are written: a prefix would be found by a filter that
 // asks for a part of a name.
 //
-// It returns an error where the service provider cannot be asked at all, or ctx ends.
+// It returns an error where the service provider cannot be asked at all. Where ctx ends
+// before everything is played, the request that is on its way is given answerGrace to be
+// answered, nothing else is played, what was made is deleted, and the error is
+// ErrInterrupted beside the summary of what was played.
 func Run(ctx context.Context, provider Provider, o Options) (Summary, error) {
 	if o.Prefix == "" {
 		o.Prefix = "conformance-" + randomHex() + "-"
@@ -99,7 +106,7 @@ func Run(ctx context.Context, provider Provider, o Options) (Summary, error) {
 		result := play.timed(ctx, provider)
 		s.Results = append(s.Results, result)
 		if ctx.Err() != nil {
-			return s, ctx.Err()
+			return s.interrupt(plays[i+1:])
 		}
 		if len(result.Left) > 0 {
 			provider.Offers = slices.DeleteFunc(slices.Clone(provider.Offers), func(offer string) bool { return offer == empty })
@@ -111,11 +118,29 @@ func Run(ctx context.Context, provider Provider, o Options) (Summary, error) {
 	return s, nil
 }
 
+// interrupt ends the run: the rest is not played.
+func (s Summary) interrupt(rest []play) (Summary, error) {
+	for _, play := range rest {
+		s.Results = append(s.Results, Result{Name: play.name, Outcome: NotPlayed, Why: interrupted})
+	}
+	for _, r := range s.Results {
+		if r.Why == interrupted {
+			s.Interrupted++
+		}
+	}
+	if s.Interrupted == 0 {
+		return s, nil // everything was played before
+	}
+	return s, ErrInterrupted
+}
+
 // timed runs the play and deletes what it made.
 func (p play) timed(ctx context.Context, provider Provider) Result {
 	begun := time.Now()
 	result := p.run(ctx, provider)
-	result.Why = why(result.Lacking)
+	if result.Why == "" {
+		result.Why = why(result.Lacking)
+	}
 	result.Left = provider.clear(ctx)
 	result.Took = time.Since(begun)
 	return result
@@ -197,6 +222,10 @@ func (r *Result) fail(step int, answer Answer, err error) {
 		r.Outcome, r.Lacking = NotPlayed, []string{empty}
 		return
 	}
+	if errors.Is(err, ErrInterrupted) {
+		r.Outcome, r.Why = NotPlayed, interrupted
+		return
+	}
 	r.Outcome, r.Step, r.Error = Failed, step, err.Error()
 	r.Request, r.Answer = answer.sent.shown(), answer.shown()
 }
@@ -235,13 +264,16 @@ func (t *Transcript) readsAll() bool {
 	})
 }
 
-// clear deletes what was made, the last first, and returns what is left.
+// clear deletes what was made, the last first, and returns what is left. It takes at
+// most clearTimeout, and clearGrace once ctx has ended.
 func (provider Provider) clear(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTimeout)
+	ctx, stop := outlive(ctx, clearGrace)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, clearTimeout)
 	defer cancel()
 	p := newPlayer(provider)
 	defer p.client.CloseIdleConnections()
-	var left []string
+	left := slices.Clone(provider.custody.lost)
 	for _, target := range slices.Backward(provider.custody.made) {
 		answer, err := p.patient(ctx, Request{Method: http.MethodDelete, Target: target})
 		if err != nil || answer.Status >= 300 && answer.Status != http.StatusNotFound {
@@ -251,7 +283,16 @@ func (provider Provider) clear(ctx context.Context) []string {
 	return left
 }
 
+// outlive returns a context that ends when the grace is over after ctx has ended.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
 const (
+	answerGrace  = 5 * time.Second // for a request that is on its way when the run is interrupted
+	clearGrace   = 30 * time.Second
 	clearTimeout = 5 * time.Minute
 	longestPause = 30 * time.Second // between a 429 and its repetition
 	throttled    = 5                // times that a request is repeated
@@ -270,7 +311,7 @@ func (p *player) patient(ctx context.Context, r Request) (Answer, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return answer, ctx.Err()
+			return answer, ErrInterrupted
 		case <-time.After(min(time.Duration(seconds)*time.Second, longestPause)):
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -36,7 +37,10 @@ all of it is deleted again; a request that might change anything else is not sen
 is a test tenant that holds no users and groups: only there can lists be counted, and
 what counts or lists everything is played there, with names that have no prefix.
 
-Exit code 3 where something failed or could not be deleted.`,
+An interrupt ends it after the request that is on its way: what was made is deleted, and
+the report says what was played. Another one ends it at once, and leaves what was made.
+
+Exit code 3 where something failed or could not be deleted, 1 where it was interrupted.`,
 		example: `  muster conformance --url https://scim.example.com/v2 --token-file token
   muster conformance --url http://127.0.0.1:8080/t/acme/scim/v2 --token-file token --only rfc7644/,entra/life --yes --junit report.xml`,
 		run: func(ctx context.Context, _ []string) error { return p.conformance(ctx, f) },
@@ -68,15 +72,23 @@ func (p *program) conformance(ctx context.Context, f *conformanceFlags) error {
 			return err
 		}
 	}
+	silent := context.AfterFunc(ctx, func() {
+		p.say("interrupted: what was made is being deleted; another interrupt ends at once and leaves it")
+	})
+	defer silent()
 	progress, finish := p.played()
 	summary, err := conformance.Run(ctx, conformance.Provider{Base: f.url, Token: token}, conformance.Options{
 		Only: f.only, Strict: f.strict, Progress: progress,
 	})
 	finish()
-	if err != nil {
+	if err != nil && summary.Interrupted == 0 {
 		return err
 	}
-	return p.report(summary, f.junit)
+	failed := p.report(summary, f.junit)
+	if err != nil && (failed == nil || errors.Is(failed, errRefused)) {
+		return fmt.Errorf("interrupted: %d of %d were not played", summary.Interrupted, len(summary.Results))
+	}
+	return failed
 }
 
 // played says how far a run is: a bar where somebody watches, else a line for each part.
