@@ -107,9 +107,11 @@ func checkKept(t *Trial, rt resourceType, sent map[string]any, known []string) {
 		panic(stop{err})
 	}
 	made := t.Send("POST " + rt.Endpoint + "\n" + string(body))
-	t.Expect(made, "201\n"+`{"id":"{id}","...":"..."}`)
+	t.Expect(made, "201\n"+`{"id":"...","...":"..."}`)
+	var resource struct{ ID string }
+	t.Decode(made, &resource)
 	got := map[string]any{}
-	t.Decode(t.Send("GET "+rt.Endpoint+"/{id}"), &got)
+	t.Decode(t.Send("GET "+rt.Endpoint+"/"+resource.ID), &got)
 	var plain map[string]any
 	if err := json.Unmarshal(body, &plain); err != nil {
 		panic(stop{err})

@@ -48,6 +48,10 @@
 //
 // Numbers are compared as they are written, so that 42 is not 42.0.
 //
+// [Run], which plays to service providers in use, leaves schemas, resource types and
+// schemaExtensions that a pattern does not name out of /Schemas and /ResourceTypes, and
+// out of their counts, before it compares; [Play] compares all that is there.
+//
 // A transcript expects a connection without users and groups. Those under strict/ are
 // played to a strict connection, all others to a lenient one.
 //

@@ -1,0 +1,52 @@
+package server_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/muster-id/muster/conformance"
+	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/storetest"
+)
+
+// A service provider may have schemas, extensions and resource types of its own, which
+// are no fault: the runner passes whatever it plays.
+func TestConformanceBesideDeclaredSchemas(t *testing.T) {
+	w := start(t, storetest.New(t))
+	w.tenant("acme")
+	token := w.connect("acme", "connection", "lenient")
+	for extends, document := range map[string]string{
+		"User":  `{"id":"urn:example:scim:acme:User","attributes":[{"name":"badge","uniqueness":"server"}]}`,
+		"Group": `{"id":"urn:example:scim:acme:Group","name":"Acme","attributes":[{"name":"floor","type":"integer"}]}`,
+		"":      `{"id":"urn:example:scim:acme:Room","attributes":[{"name":"number"}]}`,
+	} {
+		if _, err := w.declare("acme", extends, []byte(document)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := w.store.Admin(context.Background(), "acme", "test", store.Request{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = dir.RegisterResourceType(context.Background(), []byte(`{"id":"Room","name":"Room","endpoint":"/Rooms","schema":"urn:example:scim:acme:Room"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.everything(t, "acme", token)
+
+	summary, err := conformance.Run(t.Context(), conformance.Provider{Base: w.base("acme"), Token: token}, conformance.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range summary.Results {
+		if r.Outcome == conformance.Failed || len(r.Left) > 0 {
+			t.Errorf("%s: step %d: %s\n%.500s\n%.500s\nleft %v", r.Name, r.Step, r.Error, r.Request, r.Answer, r.Left)
+		}
+	}
+	if n := summary.Count(conformance.Passed); n < 160 || !summary.Empty {
+		t.Errorf("%d passed, empty %v", n, summary.Empty)
+	}
+	if after := w.everything(t, "acme", token); after != before {
+		t.Errorf("got\n%s\nwant\n%s", after, before)
+	}
+}
