@@ -35,7 +35,8 @@ and what was not played, and why.
 It asks before it writes. The names of what it makes begin with a prefix of this run;
 all of it is deleted again; a request that might change anything else is not sent. Best
 is a test tenant that holds no users and groups: only there can lists be counted, and
-what counts or lists everything is played there, with names that have no prefix.
+what counts or lists everything is played there, with names that have no prefix. On
+Muster the requests stand in the tenant's log, and muster doctor sees them too.
 
 An interrupt ends it after the request that is on its way: what was made is deleted, and
 the report says what was played. Another one ends it at once, and leaves what was made.
