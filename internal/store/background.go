@@ -32,11 +32,9 @@ func (s *Store) woke(tenant uuid.UUID) {
 // credentials were last used.
 // Several processes may run it at once.
 func (s *Store) Run(ctx context.Context) error {
-	tick, second, every := time.NewTicker(poll), time.NewTicker(time.Second), time.NewTicker(sweep)
+	tick, every := time.NewTicker(poll), time.NewTicker(sweep)
 	defer tick.Stop()
-	defer second.Stop()
 	defer every.Stop()
-	var tables growth
 	pending := map[uuid.UUID]bool{}
 	s.addAll(ctx, pending)
 	var requests sync.WaitGroup
@@ -51,10 +49,6 @@ func (s *Store) Run(ctx context.Context) error {
 			pending[tenant] = true
 		case <-tick.C:
 			s.tend(ctx, pending)
-		case <-second.C:
-			if err := s.replan(ctx, &tables); err != nil {
-				s.complain(ctx, "look at the tables' sizes", err)
-			}
 		case <-every.C:
 			s.addAll(ctx, pending)
 			s.flushUsage(ctx)
@@ -242,22 +236,22 @@ func (set *settings) readsToday() bool { return set.program != nil && set.progra
 
 func (dir *Directory) saveStale(ctx context.Context, b *pgx.Batch, people map[uuid.UUID]*person) {
 	var d delta
-	var w settled
+	var s settled
 	effects := map[string]log.Effect{}
 	for id, p := range people {
 		r := dir.settings.derive(ctx, p)
 		lost := d.move(p, r.wanted)
-		w.add(dir.settings, p, r, lost)
+		s.add(dir.settings, p, r, lost)
 		if e := effect(p.held, r.wanted); e.Any() {
 			effects[id.String()] = e
 		}
 	}
-	w.queue(b, dir.tenant)
+	s.queue(b, dir.tenant)
 	if len(d.addedUsers)+len(d.endedUsers) > 0 {
-		change := dir.change(uuid.Nil, dir.tenant, "roles.derived", 0, []byte(`{}`))
-		change.Request, change.Roles = newID(), effects
-		log.Queue(b, change)
-		d.queue(b, dir.tenant)
+		w := &log.Write{Change: dir.change(uuid.Nil, dir.tenant, "roles.derived", 0, []byte(`{}`))}
+		w.Change.Request, w.Change.Roles = newID(), effects
+		d.addTo(w)
+		w.AppendTo(b)
 	}
 }
 

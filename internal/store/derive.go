@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/rolemap"
+	"github.com/muster-id/muster/internal/store/log"
 )
 
 // maxDerived is how many people one change derives at once. A change that
@@ -187,7 +188,7 @@ func queueFacts(b *pgx.Batch, tenant, user uuid.UUID, p *person, nested *bool) {
 }
 
 // A delta collects what becomes of the assignments of one or many people, to
-// be written by two statements whatever their number.
+// be written by two parts of a write whatever their number.
 type delta struct {
 	endedUsers, addedUsers, connections             []uuid.UUID
 	endedRoles, endedScopes, endedRules             []string
@@ -220,22 +221,25 @@ func (d *delta) move(p *person, wanted []assignment) (lost bool) {
 	return len(without(p.held, wanted)) > 0
 }
 
-// queue writes the delta under the change that was queued before it.
-func (d *delta) queue(b *pgx.Batch, tenant uuid.UUID) {
+var (
+	endAssignments = log.NewPart(`
+		update assignments a set until_change = change.n, until_xid = pg_current_xact_id()
+		from change, unnest(@users::uuid[], @roles::text[], @scopes::text[], @rules::text[]) as gone(user_id, role, scope, rule)
+		where a.tenant_id = @tenant and a.user_id = gone.user_id and a.role = gone.role
+		and a.scope = gone.scope and a.rule = gone.rule and a.until_change is null`)
+
+	addAssignments = log.NewPart(`
+		insert into assignments (tenant_id, rule_set, from_change, connection_id, user_id, role, scope, rule, facts)
+		select @tenant, @rule_set, change.n, new.*
+		from change, unnest(@connections::uuid[], @users::uuid[], @roles::text[], @scopes::text[], @rules::text[], @facts::text[]) as new`)
+)
+
+// addTo makes the delta part of a write: it is of the write's change.
+func (d *delta) addTo(w *log.Write) {
 	if len(d.endedUsers) > 0 {
-		b.Queue(`
-			update assignments a set until_change = currval('change_n'), until_xid = pg_current_xact_id()
-			from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) as gone(user_id, role, scope, rule)
-			where a.tenant_id = $1 and a.user_id = gone.user_id and a.role = gone.role
-			and a.scope = gone.scope and a.rule = gone.rule and a.until_change is null`,
-			tenant, d.endedUsers, d.endedRoles, d.endedScopes, d.endedRules)
+		w.Add(endAssignments, d.endedUsers, d.endedRoles, d.endedScopes, d.endedRules)
 	}
 	if len(d.addedUsers) > 0 {
-		b.Queue(`
-			insert into assignments (tenant_id, connection_id, user_id, role, scope, rule, facts, rule_set, from_change)
-			select $1, connection_id, user_id, role, scope, rule, facts, $8, currval('change_n')
-			from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[])
-				as new(connection_id, user_id, role, scope, rule, facts)`,
-			tenant, d.connections, d.addedUsers, d.addedRoles, d.addedScopes, d.addedRules, d.addedFacts, d.version)
+		w.Add(addAssignments, d.version, d.connections, d.addedUsers, d.addedRoles, d.addedScopes, d.addedRules, d.addedFacts)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/muster-id/muster/internal/rolemap"
 	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/log"
 )
 
 // A Group is a stored group. Its members are rows of their own and are read
@@ -145,8 +146,8 @@ func (dir *Directory) createAlone(ctx context.Context, g *Group, queueGroup func
 			b := &pgx.Batch{}
 			dir.enterCurrent(b)
 			queueGroup(b)
-			change := dir.change(dir.connection, g.ID, "group.created", 0, g.JSON)
-			dir.queueChange(b, change, 201, notes)
+			w := &log.Write{Change: dir.change(dir.connection, g.ID, "group.created", 0, g.JSON)}
+			dir.queueWrite(b, w, 201, notes, nil)
 			return b
 		})
 	})

@@ -265,34 +265,54 @@ func (c *groupChange) commitDirect(ctx context.Context) error {
 		}
 	}
 	return c.tx.commit(func(b *pgx.Batch) {
-		c.queueMembers(b)
-		c.finish(ctx, b, touched)
+		w := c.write()
+		if len(c.added) > 0 {
+			w.Add(addMembers, c.added)
+		}
+		if len(c.removed) == 1 {
+			w.Add(removeMember, c.removed[0])
+		} else {
+			c.queueRemove(b, c.removed, removeUsers)
+		}
+		c.finish(ctx, b, w, touched)
 	})
 }
 
-// finish queues the change, the roles that follow, and the request.
-func (c *groupChange) finish(ctx context.Context, b *pgx.Batch, touched []*person) {
+var (
+	addMembers = log.NewPart(`
+		insert into memberships (tenant_id, connection_id, group_id, member_user)
+		select @tenant, @connection, @subject, unnest(@users::uuid[]) on conflict do nothing`)
+
+	removeMember = log.NewPart(`delete from memberships where tenant_id = @tenant and group_id = @subject and member_user = @user`)
+)
+
+// write is the change as one statement, to which its parts are added.
+func (c *groupChange) write() *log.Write {
+	return &log.Write{Change: c.dir.change(c.group.Connection, c.group.ID, c.kind, 0, c.body())}
+}
+
+// finish adds the roles that follow and the request to the write, and queues it.
+func (c *groupChange) finish(ctx context.Context, b *pgx.Batch, w *log.Write, touched []*person) {
 	var d delta
-	var w settled
+	var s settled
 	effects := map[string]log.Effect{}
 	ctx, cancel := context.WithTimeout(ctx, deriveTimeout)
 	defer cancel()
 	for _, p := range touched {
 		r := c.dir.settings.derive(ctx, p)
 		lost := d.move(p, r.wanted)
-		w.add(c.dir.settings, p, r, lost)
+		s.add(c.dir.settings, p, r, lost)
 		if e := effect(p.held, r.wanted); e.Any() {
 			effects[p.id.String()] = e
 		}
 	}
-	w.queue(b, c.dir.tenant)
-	if w.unknown() {
+	s.queue(b, c.dir.tenant)
+	if s.unknown() {
 		queueMark(b, c.dir.tenant)
 	}
-	change := c.dir.change(c.group.Connection, c.group.ID, c.kind, 0, c.body())
-	change.Roles = effects
-	c.dir.queueChange(b, change, c.status, c.notes)
-	d.queue(b, c.dir.tenant)
+	w.Change.Roles = effects
+	d.addTo(w)
+	c.dir.queueWrite(b, w, c.status, c.notes, nil)
 	c.dir.count(c.notes)
 }
 
@@ -330,11 +350,11 @@ func (c *groupChange) queueMembers(b *pgx.Batch) {
 			select $1, $2, $3, unnest($4::uuid[]) on conflict do nothing`, c.dir.tenant, c.group.Connection, c.group.ID, groups)
 	}
 	users, groups = c.split(c.removed)
-	c.queueRemove(b, users, `
-		delete from memberships where tenant_id = $1 and group_id = $2 and member_user = `)
-	c.queueRemove(b, groups, `
-		delete from memberships where tenant_id = $1 and group_id = $2 and member_user is null and member_group = `)
+	c.queueRemove(b, users, removeUsers)
+	c.queueRemove(b, groups, `delete from memberships where tenant_id = $1 and group_id = $2 and member_user is null and member_group = `)
 }
+
+const removeUsers = `delete from memberships where tenant_id = $1 and group_id = $2 and member_user = `
 
 // fewRemoved is up to how many members are removed one by one: a list may be
 // looked for in the whole group, however large.
@@ -372,27 +392,27 @@ type settled struct {
 }
 
 // add settles p, unless its row says all of it already.
-func (w *settled) add(set *settings, p *person, r roles, lost bool) {
+func (s *settled) add(set *settings, p *person, r roles, lost bool) {
 	if r.derived != nil && p.derived != nil && *p.derived == set.derivation && r.until == nil && !lost {
 		return
 	}
-	w.ids = append(w.ids, p.id)
-	w.derived = append(w.derived, r.derived)
-	w.lost = append(w.lost, one(lost))
+	s.ids = append(s.ids, p.id)
+	s.derived = append(s.derived, r.derived)
+	s.lost = append(s.lost, one(lost))
 	if r.until != nil {
-		w.until = *r.until
+		s.until = *r.until
 	}
 }
 
 // unknown reports whether somebody's roles could not be derived: readers do it,
 // and the background pass tries again.
-func (w *settled) unknown() bool { return slices.Contains(w.derived, nil) }
+func (s *settled) unknown() bool { return slices.Contains(s.derived, nil) }
 
-func (w *settled) queue(b *pgx.Batch, tenant uuid.UUID) {
-	if len(w.ids) > 0 {
+func (s *settled) queue(b *pgx.Batch, tenant uuid.UUID) {
+	if len(s.ids) > 0 {
 		b.Queue(`
 			update users u set derived = s.derived, derived_until = $5, role_epoch = u.role_epoch + s.lost
 			from unnest($2::uuid[], $3::bigint[], $4::bigint[]) as s(id, lost, derived)
-			where u.tenant_id = $1 and u.id = s.id`, tenant, w.ids, w.lost, w.derived, w.until)
+			where u.tenant_id = $1 and u.id = s.id`, tenant, s.ids, s.lost, s.derived, s.until)
 	}
 }

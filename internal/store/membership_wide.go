@@ -61,7 +61,7 @@ func (c *groupChange) commitCircle(ctx context.Context, users, groups []uuid.UUI
 			if c.deleted {
 				c.queueDeleteMembers(b)
 			}
-			c.finish(ctx, b, nil)
+			c.finish(ctx, b, c.write(), nil)
 			queueMark(b, c.dir.tenant)
 		})
 	}
@@ -69,7 +69,7 @@ func (c *groupChange) commitCircle(ctx context.Context, users, groups []uuid.UUI
 	if err != nil {
 		return err
 	}
-	return c.tx.commit(func(b *pgx.Batch) { c.finish(ctx, b, touched) })
+	return c.tx.commit(func(b *pgx.Batch) { c.finish(ctx, b, c.write(), touched) })
 }
 
 // readCircle reads what the people's roles depend on, as it is now that the

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/muster-id/muster/internal/scim"
@@ -54,26 +53,32 @@ func (dir *Directory) Part(r Request) *Directory {
 	return &part
 }
 
-// queueChange appends a change to the log and, where it is the effect of a SCIM request,
-// writes the request beside it: afterwards its id proves that the effect was committed.
-// Statements queued later may refer to the change as currval('change_n').
-func (dir *Directory) queueChange(b *pgx.Batch, change log.Change, status int16, notes []scim.Note) {
-	if dir.request.ID == uuid.Nil || !change.Connection.Valid {
-		log.Queue(b, change)
-		return
+var requestPart = log.NewPart(`
+	insert into provisioning_requests (tenant_id, id, connection_id, subject, credential_id, method, path, status, notes, query, agent, body, micros)
+	values (@tenant, @request, @connection, @subject, @credential, @method, @path, @status, @notes, @query, @agent, @body, @micros)`)
+
+// queueWrite queues a write and, where it is the effect of a SCIM request, the request
+// with it: afterwards its id proves that the effect was committed. at is the time of the
+// transaction; nil: nobody asks.
+func (dir *Directory) queueWrite(b *pgx.Batch, w *log.Write, status int16, notes []scim.Note, at *time.Time) {
+	logged := dir.request.ID != uuid.Nil && w.Change.Connection.Valid
+	if logged {
+		if dir.record.status != 0 {
+			status = dir.record.status
+		}
+		row := dir.requestRow(status)
+		row.notes = notes
+		w.Add(requestPart, optional(row.credential), row.method, row.path, row.status, row.noteText(), given(row.query), given(row.agent), given(row.body), row.micros())
 	}
-	if dir.record.status != 0 {
-		status = dir.record.status
-	}
-	row := dir.requestRow(status)
-	row.notes = notes
-	b.Queue(`
-		with request as (
-			insert into provisioning_requests (tenant_id, id, connection_id, subject, credential_id, method, path, status, notes, query, agent, body, micros)
-			values ($1, $7, $2, $3, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-		)`+log.Insert, append(change.Args(),
-		optional(row.credential), row.method, row.path, row.status, row.noteText(), given(row.query), given(row.agent), given(row.body), row.micros())...).
-		Exec(func(pgconn.CommandTag) error { dir.record.written = true; return nil })
+	w.AppendTo(b).QueryRow(func(row pgx.Row) error {
+		var now time.Time
+		err := row.Scan(&now)
+		dir.record.written = logged && err == nil
+		if at != nil {
+			*at = now
+		}
+		return err
+	})
 }
 
 // A requestRow is one row of provisioning_requests.

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/log"
 )
 
 // A Resource is a stored resource of a type that the tenant has registered. It
@@ -89,8 +90,8 @@ func (dir *Directory) insertResource(r *Resource, rt *scim.ResourceType, doc sci
 			return err
 		})
 	dir.queueClaims(b, claimant{r.Connection, r.ID}, nil, rt.Claims(doc.Resource))
-	change := dir.change(r.Connection, r.ID, resourceChange(rt, "created"), 1, r.JSON)
-	dir.queueChange(b, change, 201, doc.Notes)
+	w := &log.Write{Change: dir.change(r.Connection, r.ID, resourceChange(rt, "created"), 1, r.JSON)}
+	dir.queueWrite(b, w, 201, doc.Notes, nil)
 	return b
 }
 
@@ -213,6 +214,6 @@ func (dir *Directory) saveResource(b *pgx.Batch, c changedResource, e resourceEd
 			dir.tenant, r.ID, r.ExternalID, r.Version, string(r.JSON), string(scim.SearchJSON(nil, c.rt, c.next)))
 	}
 	dir.queueClaims(b, claimant{r.Connection, r.ID}, c.rt.Claims(c.old), c.rt.Claims(c.next))
-	change := dir.change(r.Connection, r.ID, resourceChange(c.rt, e.what), r.Version, marshal(differing(c.old, c.next)))
-	dir.queueChange(b, change, e.status, c.notes)
+	w := &log.Write{Change: dir.change(r.Connection, r.ID, resourceChange(c.rt, e.what), r.Version, marshal(differing(c.old, c.next)))}
+	dir.queueWrite(b, w, e.status, c.notes, nil)
 }

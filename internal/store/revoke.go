@@ -11,12 +11,9 @@ import (
 	"github.com/muster-id/muster/internal/store/log"
 )
 
-// queueEndSessions ends every session of a person. It is queued after the
-// person's row was updated, so it sees the sessions of every mint that the
-// update had to wait for.
-func queueEndSessions(b *pgx.Batch, tenant, user uuid.UUID) {
-	b.Queue(`update sessions set ended_at = now() where tenant_id = $1 and user_id = $2 and ended_at is null`, tenant, user)
-}
+// endSessions ends every session of a person. The person's row was locked by a statement
+// before, so it sees the sessions of every mint that the lock had to wait for.
+var endSessions = log.NewPart(`update sessions set ended_at = now() where tenant_id = @tenant and user_id = @subject and ended_at is null`)
 
 // A Switch turns a tenant, a connection or an application off or on.
 type Switch struct {

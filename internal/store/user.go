@@ -215,6 +215,7 @@ func (dir *Directory) tryNew(ctx context.Context, doc scim.Document) (*person, U
 		u, err := dir.User(ctx, p.id.String(), false)
 		return p, u, err
 	}
+	p.modified = p.created
 	return p, p.user(stored), nil
 }
 
@@ -226,34 +227,45 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	} else {
 		dir.enterCurrent(b)
 	}
-	b.Queue(`
-		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived, derived_until, resource, search)
-		values ($1, $2, $3, $4, nullif($5, ''), $6, case when $8::timestamptz is null or $11 = (now() at time zone 'utc')::date::text then $7::bigint end,
-			$8, $9, $10) returning created_at`, // derived for another day than the database's: stale
-		dir.tenant, p.connection, p.id, p.userNameKey, p.externalID, p.active, r.derived, r.until, string(stored), string(search), date(p.now)).
-		QueryRow(func(row pgx.Row) error {
-			err := row.Scan(&p.created)
-			p.modified = p.created
-			return err
-		})
+	w := &log.Write{Change: dir.change(p.connection, p.id, "user.created", 1, stored)}
+	w.Change.Roles = p.effects(r.wanted)
+	w.Add(insertUser, p.userNameKey, p.externalID, p.active, r.until, date(p.now), r.derived, string(stored), string(search))
 	if keys := emails(p.resource); len(keys) > 0 {
-		queueEmails(b, dir.tenant, p, keys)
+		w.Add(insertEmails, keys)
 	}
-	dir.queueClaims(b, claimant{p.connection, p.id}, nil, dir.UserType().Claims(p.resource))
-	change := dir.change(p.connection, p.id, "user.created", 1, stored)
-	change.Roles = p.effects(r.wanted)
-	dir.queueChange(b, change, 201, notes)
 	var d delta
 	d.move(p, r.wanted)
-	d.queue(b, dir.tenant)
+	d.addTo(w)
+	dir.queueWrite(b, w, 201, notes, &p.created)
+	dir.queueClaims(b, claimant{p.connection, p.id}, nil, dir.UserType().Claims(p.resource))
 	return b
 }
 
-func queueEmails(b *pgx.Batch, tenant uuid.UUID, p *person, keys []string) {
-	b.Queue(`
+var (
+	// Who was derived for another day than the database's is stale.
+	insertUser = log.NewPart(`
+		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived_until, derived, resource, search)
+		values (@tenant, @connection, @subject, @name, nullif(@external, ''), @active, @until,
+			case when @until::timestamptz is null or @today = (now() at time zone 'utc')::date::text then @derived::bigint end, @resource, @search)`)
+
+	updateUser = log.NewPart(`
+		update users set user_name_key = @name, external_id = nullif(@external, ''), active = @active, locked = @locked,
+			deleted_at = case when @deleted then coalesce(deleted_at, now()) end,
+			epoch = epoch + @out, role_epoch = role_epoch + @lost, derived = @derived, derived_until = @until,
+			version = @version, modified_at = now(), resource = @resource, search = @search
+		where tenant_id = @tenant and id = @subject`)
+
+	insertEmails = log.NewPart(`
 		insert into user_values (tenant_id, connection_id, attribute, value_key, user_id)
-		select $1, $2, 'emails.value', unnest($3::text[]), $4`, tenant, p.connection, keys, p.id)
-}
+		select @tenant, @connection, 'emails.value', unnest(@keys::text[]), @subject`)
+
+	deleteEmails = log.NewPart(`
+		delete from user_values v using unnest(@keys::text[]) as gone(key)
+		where v.tenant_id = @tenant and v.connection_id = @connection and v.attribute = 'emails.value' and v.value_key = gone.key and v.user_id = @subject`)
+
+	// The next sign-in must match anew.
+	unbind = log.NewPart(`update identities set ended_at = now() where tenant_id = @tenant and user_id = @subject and ended_at is null`)
+)
 
 // change is one entry of the log in the name of this Directory.
 func (dir *Directory) change(connection, subject uuid.UUID, kind string, version int64, body []byte) log.Change {
@@ -416,47 +428,30 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 	var d delta
 	lost := d.move(p, r.wanted)
 	search := scim.SearchJSON(nil, dir.UserType(), p.resource)
-	b.Queue(`
-		update users set user_name_key = $3, external_id = nullif($4, ''), active = $5, locked = $6,
-			deleted_at = case when $7 then coalesce(deleted_at, now()) end,
-			epoch = epoch + $8, role_epoch = role_epoch + $9, derived = $10, derived_until = $11,
-			version = $12, modified_at = now(), resource = $13, search = $14
-		where tenant_id = $1 and id = $2`,
-		dir.tenant, p.id, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
+	w := &log.Write{Change: dir.change(p.connection, p.id, e.kind, p.version, marshal(p.difference()))}
+	w.Change.Roles = p.effects(r.wanted)
+	w.Add(updateUser, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
 		one(p.shutOut()), one(lost), r.derived, r.until, p.version, string(stored), string(search))
-	queueEmailChange(b, dir.tenant, p)
-	dir.queueClaims(b, claimant{p.connection, p.id}, p.before.claims(dir.UserType()), p.claims(dir.UserType()))
+	p.addEmailChange(w)
 	if p.shutOut() {
-		queueEndSessions(b, dir.tenant, p.id)
+		w.Add(endSessions)
 	}
 	if p.deleted || p.externalID != p.before.externalID {
-		queueUnbind(b, dir.tenant, p.id)
+		w.Add(unbind)
 	}
-	change := dir.change(p.connection, p.id, e.kind, p.version, marshal(p.difference()))
-	change.Roles = p.effects(r.wanted)
-	dir.queueChange(b, change, e.status, notes)
-	d.queue(b, dir.tenant)
+	d.addTo(w)
+	dir.queueWrite(b, w, e.status, notes, nil)
+	dir.queueClaims(b, claimant{p.connection, p.id}, p.before.claims(dir.UserType()), p.claims(dir.UserType()))
 }
 
-func queueEmailChange(b *pgx.Batch, tenant uuid.UUID, p *person) {
+func (p *person) addEmailChange(w *log.Write) {
 	was, is := emails(p.before.resource), emails(p.resource)
-	if slices.Equal(was, is) {
-		return
+	if gone := slices.DeleteFunc(slices.Clone(was), func(key string) bool { return slices.Contains(is, key) }); len(gone) > 0 {
+		w.Add(deleteEmails, gone)
 	}
-	for _, key := range was {
-		b.Queue(`
-			delete from user_values
-			where tenant_id = $1 and connection_id = $2 and attribute = 'emails.value' and value_key = $3 and user_id = $4`,
-			tenant, p.connection, key, p.id)
+	if come := slices.DeleteFunc(is, func(key string) bool { return slices.Contains(was, key) }); len(come) > 0 {
+		w.Add(insertEmails, come)
 	}
-	if len(is) > 0 {
-		queueEmails(b, tenant, p, is)
-	}
-}
-
-// queueUnbind ends the identities bound to a user: the next sign-in must match anew.
-func queueUnbind(b *pgx.Batch, tenant, user uuid.UUID) {
-	b.Queue(`update identities set ended_at = now() where tenant_id = $1 and user_id = $2 and ended_at is null`, tenant, user)
 }
 
 func one(b bool) int64 {

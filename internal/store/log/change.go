@@ -12,7 +12,6 @@ import (
 	"encoding/json"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 )
 
 // A Change is one entry of a tenant's log before it has its number.
@@ -37,27 +36,14 @@ type Effect struct {
 // Any reports whether a role changed at all.
 func (e Effect) Any() bool { return len(e.Gained)+len(e.Lost) > 0 }
 
-// Insert appends a change. Its parameters are [Change.Args]; a statement that does more
-// in the same breath begins before it and counts its own parameters from $11.
-const Insert = `
-	insert into changes (tenant_id, connection_id, subject, kind, subject_version, actor, request_id, body, digest, roles)
-	values ($1, $2, $3, $4, nullif($5, 0), $6, $7, $8, $9, $10)`
-
-// Queue appends c to the transaction that b is part of. The statements queued
-// after it may refer to its number as currval('change_n').
-func Queue(b *pgx.Batch, c Change) {
-	b.Queue(Insert, c.Args()...)
-}
-
-// Args are the parameters of [Insert]: $1 the tenant, $2 the connection, $3 the subject,
-// $7 the request.
-func (c Change) Args() []any {
+// args are the parameters of the change, in the order in which its part mentions them.
+func (c Change) args() []any {
 	digest := sha256.Sum256(c.Body)
 	var roles []byte
 	if len(c.Roles) > 0 {
 		roles, _ = json.Marshal(c.Roles) // strings only: cannot fail
 	}
-	return []any{c.Tenant, c.Connection, c.Subject, c.Kind, c.Version, c.Actor, c.Request, text(c.Body), digest[:], text(roles)}
+	return []any{c.Tenant, c.Connection, c.Subject, c.Request, c.Kind, c.Version, c.Actor, text(c.Body), digest[:], text(roles)}
 }
 
 // text keeps JSON bytes as a text parameter; nil stays null.

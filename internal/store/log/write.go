@@ -1,0 +1,119 @@
+package log
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A Write is a change and what it does to the rows, as one statement: PostgreSQL begins,
+// plans for and ends one instead of six, and takes what several mention once.
+//
+// All of it sees the rows as they were before: none of it finds what another part wrote.
+// What must wait for a lock is locked before.
+type Write struct {
+	Change Change
+
+	parts shape
+	args  []any
+}
+
+// A Part is a statement that a Write may hold. In its text @tenant, @connection, @subject
+// and @request are the change's, change.n its number, and any other name a parameter.
+type Part struct {
+	text string
+	own  []string // names of its parameters, each once, as they come
+}
+
+// A shape is the parts of a Write, in their order; the rest is nil.
+type shape [8]*Part
+
+// shared are the parameters that every part may mention; they come first.
+var shared = []string{"tenant", "connection", "subject", "request"}
+
+var parameter = regexp.MustCompile(`@([a-z_]+)`)
+
+// NewPart makes a part of a constant text.
+func NewPart(text string) *Part {
+	p := &Part{text: text}
+	for _, found := range parameter.FindAllStringSubmatch(text, -1) {
+		if name := found[1]; !slices.Contains(shared, name) && !slices.Contains(p.own, name) {
+			p.own = append(p.own, name)
+		}
+	}
+	return p
+}
+
+// Add puts a part after the others. Its arguments are in the order in which its text
+// mentions them first.
+func (w *Write) Add(p *Part, args ...any) {
+	if len(args) != len(p.own) {
+		panic("log: a part takes " + strconv.Itoa(len(p.own)) + " arguments: " + p.text)
+	}
+	for i := range w.parts {
+		if w.parts[i] == nil {
+			w.parts[i], w.args = p, append(w.args, args...)
+			return
+		}
+	}
+	panic("log: a write of more parts than it holds")
+}
+
+// AppendTo adds the write to the transaction that b is part of. Its one row has the time of
+// the transaction.
+func (w *Write) AppendTo(b *pgx.Batch) *pgx.QueuedQuery {
+	return b.Queue(w.parts.statement(), append(w.Change.args(), w.args...)...)
+}
+
+// Queue appends c to the transaction that b is part of, and nothing else.
+func Queue(b *pgx.Batch, c Change) {
+	w := Write{Change: c}
+	w.AppendTo(b)
+}
+
+// appended is the change itself. Every write begins with it.
+var appended = NewPart(`
+	insert into changes (tenant_id, connection_id, subject, request_id, kind, subject_version, actor, body, digest, roles)
+	values (@tenant, @connection, @subject, @request, @kind, nullif(@version::bigint, 0), @actor, @body, @digest, @roles) returning n, at`)
+
+// texts holds the statement of every shape that was asked for: a few dozen.
+var texts sync.Map
+
+// statement puts it together, once for each shape.
+func (s shape) statement() string {
+	if known, ok := texts.Load(s); ok {
+		return known.(string)
+	}
+	var text strings.Builder
+	before := len(shared)
+	add := func(name string, p *Part) {
+		text.WriteString(name + " as (" + p.numbered(before) + ")")
+		before += len(p.own)
+	}
+	text.WriteString("with ")
+	add("change", appended)
+	for i, p := range s {
+		if p != nil {
+			add(", part"+strconv.Itoa(i), p)
+		}
+	}
+	text.WriteString(" select at from change")
+	texts.Store(s, text.String())
+	return text.String()
+}
+
+// numbered is the text with its parameters as PostgreSQL names them; the part's own
+// follow so many.
+func (p *Part) numbered(before int) string {
+	return parameter.ReplaceAllStringFunc(p.text, func(name string) string {
+		at := slices.Index(shared, name[1:])
+		if at < 0 {
+			at = before + slices.Index(p.own, name[1:])
+		}
+		return "$" + strconv.Itoa(at+1)
+	})
+}
