@@ -136,36 +136,34 @@ func queueHeld(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user 
 	})
 }
 
-// factColumns read the groups and assignments of one person, and whether one of the
-// groups is in others: those take queueGroups. A unit separator parts what is read of
-// each; names and JSON hold no control characters.
+// factColumns read the groups and assignments of the user $2 of the tenant $1, and of each
+// group whether it is in others: those take queueGroups. A unit separator parts what is
+// read of each; names and JSON hold no control characters.
 const factColumns = `
-	array(select g.id::text || chr(31) || coalesce(g.external_id, '') || chr(31) || g.display_name || chr(31) || g.connection_id::text
+	array(select concat_ws(chr(31), g.id, g.external_id, g.display_name, g.connection_id, g.nested)
 		from memberships m
 		cross join lateral (
-			select id, external_id, display_name, connection_id, deleted_at from groups
-			where tenant_id = person.tenant_id and id = m.group_id offset 0) g
-		where m.tenant_id = person.tenant_id and m.member_user = person.id and g.deleted_at is null order by g.id),
-	exists (select from memberships m
-		cross join lateral (select from memberships where tenant_id = person.tenant_id and member_group = m.group_id offset 0) above
-		where m.tenant_id = person.tenant_id and m.member_user = person.id),
-	array(select role || chr(31) || scope || chr(31) || rule || chr(31) || rule_set::text || chr(31) || facts from assignments
-		where tenant_id = person.tenant_id and user_id = person.id and until_change is null order by role, scope, rule)`
+			select id, coalesce(external_id, '') as external_id, display_name, connection_id, deleted_at,
+				exists (select from memberships above where above.tenant_id = $1 and above.member_group = m.group_id) as nested
+			from groups where tenant_id = $1 and id = m.group_id offset 0) g
+		where m.tenant_id = $1 and m.member_user = $2 and g.deleted_at is null),
+	array(select concat_ws(chr(31), role, scope, rule, rule_set, facts) from assignments
+		where tenant_id = $1 and user_id = $2 and until_change is null)`
 
 // A facts is what factColumns have read.
-type facts struct {
-	groups, held []string
-	nested       bool
-}
+type facts struct{ groups, held []string }
 
-func (f *facts) targets() []any { return []any{&f.groups, &f.nested, &f.held} }
+func (f *facts) targets() []any { return []any{&f.groups, &f.held} }
 
-// tell gives p what was read of it.
-func (f *facts) tell(p *person) error {
-	var err error
+// tell gives p what was read of it, the groups in the order of their ids, and reports
+// whether one of them is in others.
+func (f *facts) tell(p *person) (nested bool, err error) {
+	slices.Sort(f.groups)
+	slices.Sort(f.held)
 	for _, text := range f.groups {
-		part := strings.SplitN(text, "\x1f", 4)
+		part := strings.SplitN(text, "\x1f", 5)
 		p.join(rolemap.Group{ID: part[0], ExternalID: part[1], DisplayName: part[2], Connection: part[3]}, true)
+		nested = nested || part[4] == "t"
 	}
 	for _, text := range f.held {
 		part := strings.SplitN(text, "\x1f", 5)
@@ -173,18 +171,19 @@ func (f *facts) tell(p *person) error {
 		p.held = append(p.held, assignment{Role: part[0], Scope: part[1], Rule: part[2], RuleSet: version, Facts: part[4]})
 		err = errors.Join(err, bad)
 	}
-	return err
+	return nested, err
 }
 
 // queueFacts reads one person's groups and assignments in one statement.
 func queueFacts(b *pgx.Batch, tenant, user uuid.UUID, p *person, nested *bool) {
-	b.Queue(`select `+factColumns+` from (select $1::uuid as tenant_id, $2::uuid as id) person`, tenant, user).
-		QueryRow(func(row pgx.Row) error {
-			var f facts
-			err := row.Scan(f.targets()...)
-			*nested = f.nested
-			return errors.Join(err, f.tell(p))
-		})
+	b.Queue(`select `+factColumns, tenant, user).QueryRow(func(row pgx.Row) error {
+		var f facts
+		err := row.Scan(f.targets()...)
+		if err == nil {
+			*nested, err = f.tell(p)
+		}
+		return err
+	})
 }
 
 // A delta collects what becomes of the assignments of one or many people, to

@@ -42,6 +42,7 @@ type stand struct {
 	secret       string
 	jamie, robin store.User // robin is deleted again
 	finance      store.Group
+	crew         store.Group // which no rule reads
 	badge        store.Resource
 	code         string // of a sign-in, used
 	profile      string

@@ -16,8 +16,8 @@ import (
 // with all of them: that takes a second beginning, but to admins, who always ask.
 func (c *groupChange) open(id uuid.UUID) error {
 	err := c.tryOpen(id)
-	if errors.Is(err, errNested) {
-		c.nested = true
+	for errors.Is(err, errNested) || errors.Is(err, errRead) {
+		c.nested = c.nested || errors.Is(err, errNested)
 		if err = c.tx.rollback(); err == nil {
 			err = c.tryOpen(id)
 		}
@@ -31,11 +31,15 @@ func (c *groupChange) open(id uuid.UUID) error {
 // errNested: the group is in other groups, and those are not held yet.
 var errNested = errors.New("the group is in other groups")
 
+// errRead: a rule may read the group, against what was expected.
+var errRead = errors.New("a rule may read the group")
+
 func (c *groupChange) tryOpen(id uuid.UUID) error {
 	c.nested = c.nested || c.mode == nesting || c.dir.token == nil
 	ids := named(c.ops)
 	var held, seen []uuid.UUID
 	nested := false
+	blind := len(ids) == 1 && c.direct(ids) && !c.nested && c.dir.settings.unread.has(id)
 	c.one, c.people = nil, map[uuid.UUID]*person{}
 	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
 	err := c.tx.open(func(b *pgx.Batch) {
@@ -50,6 +54,8 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 		case !c.direct(ids):
 			c.queueSelf(b, id, &nested)
 			c.queueNamed(b, id, ids)
+		case blind:
+			c.queueMember(b, id, ids[0], &nested)
 		case len(ids) == 1:
 			c.queuePerson(b, ids[0])
 			c.queueSelfAndOne(b, id, ids[0], &nested)
@@ -69,6 +75,11 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 	}
 	if !c.nested {
 		c.above = []rolemap.Group{c.group.asRule()}
+		read := c.matters()
+		c.dir.settings.unread.note(id, !read)
+		if blind && read {
+			return errRead
+		}
 	}
 	if err := c.takeOne(id); err != nil {
 		return err
@@ -85,7 +96,7 @@ func (c *groupChange) resolveNamed(group uuid.UUID, ids []uuid.UUID) error {
 	for id := range c.people {
 		c.living[id] = "User"
 	}
-	others := slices.DeleteFunc(slices.Clone(ids), func(id uuid.UUID) bool { return c.people[id] != nil })
+	others := slices.DeleteFunc(slices.Clone(ids), func(id uuid.UUID) bool { return c.living[id] != "" })
 	if len(others) == 0 {
 		return nil
 	}
@@ -110,13 +121,41 @@ func (c *groupChange) queueSelf(b *pgx.Batch, id uuid.UUID, nested *bool) {
 		c.dir.tenant, id, c.dir.narrowed()).QueryRow(func(row pgx.Row) error { return row.Scan(append(c.group.targets(), nested)...) })
 }
 
+// queueMember locks the one person whom a change names, of a group that no rule read when
+// it was last looked at, and then reads the group and whether they are in it: nobody's
+// roles are derived, so nothing else of the person is asked.
+func (c *groupChange) queueMember(b *pgx.Batch, id, user uuid.UUID, nested *bool) {
+	b.Queue(`select u.deleted_at is null from users u
+		where u.tenant_id = $1 and u.id = $2 and `+c.dir.within("u.connection_id", "$3")+` for no key update`,
+		c.dir.tenant, user, c.dir.narrowed()).Query(func(rows pgx.Rows) error {
+		var living bool
+		_, err := pgx.ForEachRow(rows, []any{&living}, func() error {
+			if living {
+				c.living[user] = "User"
+			}
+			return nil
+		})
+		return err
+	})
+	b.Queue(`select `+c.mode.selfColumns()+`, exists (select from memberships m where m.tenant_id = $1 and m.group_id = $2 and m.member_user = $4) from groups g
+		where g.tenant_id = $1 and g.id = $2 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
+		c.dir.tenant, id, c.dir.narrowed(), user).QueryRow(func(row pgx.Row) error {
+		isMember := false
+		err := row.Scan(append(c.group.targets(), nested, &isMember)...)
+		if isMember {
+			c.members[user] = member{kind: "User"}
+		}
+		return err
+	})
+}
+
 // queueSelfAndOne reads the group and, in the same statement, about one person whom
 // queuePerson has locked what queueSelf and queueMany read in four.
 func (c *groupChange) queueSelfAndOne(b *pgx.Batch, id, user uuid.UUID, nested *bool) {
 	c.one = &facts{}
-	b.Queue(`select `+c.mode.selfColumns()+`, `+factColumns+` from groups g cross join (select $1::uuid as tenant_id, $4::uuid as id) person
-		where g.tenant_id = $1 and g.id = $2 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
-		c.dir.tenant, id, c.dir.narrowed(), user).QueryRow(func(row pgx.Row) error {
+	b.Queue(`select `+c.mode.selfColumns()+`, `+factColumns+` from groups g
+		where g.tenant_id = $1 and g.id = $4 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
+		c.dir.tenant, user, c.dir.narrowed(), id).QueryRow(func(row pgx.Row) error {
 		return row.Scan(slices.Concat(c.group.targets(), []any{nested}, c.one.targets())...)
 	})
 }
@@ -273,18 +312,19 @@ func (c *groupChange) takeOne(group uuid.UUID) error {
 	}
 	for _, p := range c.people {
 		known := &person{}
-		if err := c.one.tell(known); err != nil {
+		nested, err := c.one.tell(known)
+		if err != nil {
 			return err
 		}
 		p.held = known.held
 		for _, g := range known.groups {
 			if g.ID == group.String() {
 				c.members[p.id] = member{kind: "User"}
-			} else if !c.one.nested {
+			} else if !nested {
 				p.groups = append(p.groups, g)
 			}
 		}
-		if c.one.nested {
+		if nested {
 			b := &pgx.Batch{}
 			queueGroups(b, circle{tenant: c.dir.tenant, users: []uuid.UUID{p.id}, but: group}, c.addGroup)
 			return c.tx.send(b)

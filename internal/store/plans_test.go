@@ -103,11 +103,12 @@ func requests(t *testing.T, p *stand) []request {
 			return err
 		}
 	}
+	move := func(kind scim.MemberOpKind, group string) error {
+		_, _, err := p.scim().UpdateGroup(ctx, group, "", store.GroupChange{Members: members(kind, p.robin)})
+		return err
+	}
 	member := func(kind scim.MemberOpKind) func(int) error {
-		return func(n int) error {
-			_, _, err := p.scim().UpdateGroup(ctx, finance, "", store.GroupChange{Members: members(kind, p.robin)})
-			return err
-		}
+		return func(int) error { return move(kind, finance) }
 	}
 	badges := func(text string) func(int) error {
 		return func(int) error {
@@ -175,6 +176,13 @@ func requests(t *testing.T, p *stand) []request {
 		}},
 		{"member remove", 2, member(scim.RemoveMembers)},
 		{"member add", 2, member(scim.AddMembers)},
+		{"member add and remove, of a group that no rule reads", 4, func(int) error { // the first learns it
+			err := move(scim.AddMembers, p.crew.ID.String())
+			if err == nil {
+				err = move(scim.RemoveMembers, p.crew.ID.String())
+			}
+			return err
+		}},
 		{"check by id", 1, func(int) error { _, err := p.check(jamie); return err }},
 		{"check by identity", 1, func(int) error {
 			d, err := p.store.Check(ctx, store.CheckRequest{Tenant: p.slug, ClientID: p.client, Secret: p.secret,
@@ -229,6 +237,9 @@ func deserted(t *testing.T) (*fair, *stand, *recorder) {
 	p.jamie, p.robin = p.create("jamie"), p.create("robin")
 	var err error
 	if p.finance, _, err = p.scim().CreateGroup(t.Context(), group("Finance", p.jamie, p.robin)); err != nil {
+		t.Fatal(err)
+	}
+	if p.crew, _, err = p.scim().CreateGroup(t.Context(), group("Crew")); err != nil {
 		t.Fatal(err)
 	}
 	return f, p, r
@@ -456,6 +467,9 @@ func TestRoundTrips(t *testing.T) {
 	p.jamie, p.robin = p.create("jamie"), p.create("robin")
 	var err error
 	if p.finance, _, err = p.scim().CreateGroup(t.Context(), group("Finance", p.jamie, p.robin)); err != nil {
+		t.Fatal(err)
+	}
+	if p.crew, _, err = p.scim().CreateGroup(t.Context(), group("Crew")); err != nil {
 		t.Fatal(err)
 	}
 	all := requests(t, p)
