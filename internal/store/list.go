@@ -202,9 +202,15 @@ func (l *listing) tooMany(err error) error {
 
 // queuePage reads the page's rows and then, one by one, what is shown of them.
 func (l *listing) queuePage(b *pgx.Batch, page *Page) {
-	statement := `select found.*, page.part, page.text, page.total from (` + l.page.Rows + `) page
-		cross join lateral (` + l.columns() + `) found order by ` + l.page.Order
-	args := append(append([]any{l.dir.tenant, l.dir.narrowed()}, l.page.Args...), l.limit, l.offset)
+	statement, args := `select found.*, page.part, page.text, page.total from (`+l.page.Rows+`) page
+		cross join lateral (`+l.columns()+`) found order by `+l.page.Order, l.page.Args
+	if one := l.page.One; one != "" && !l.ByCursor {
+		last := len(l.page.CountArgs) + 2
+		columns, table, row := shown(l.Types[0], l.Query)
+		statement, args = `select `+columns+`, 0, null::text, 1::bigint from `+table+` `+row+` where `+one+
+			` limit $`+strconv.Itoa(last+1)+`::bigint offset $`+strconv.Itoa(last+2)+`::bigint`, l.page.CountArgs
+	}
+	args = slices.Concat([]any{l.dir.tenant, l.dir.narrowed()}, args, []any{l.limit, l.offset})
 	b.Queue(statement, args...).Query(func(rows pgx.Rows) error {
 		members := 0
 		for rows.Next() {
@@ -231,28 +237,25 @@ var errPageMembers = scim.TooMany("the groups of this page have more than %d mem
 func (l *listing) columns() string {
 	arms := make([]string, len(l.Types))
 	for i, rt := range l.Types {
-		columns, rest := sourceOf(rt, l.Query), ``
+		columns, table, row := shown(rt, l.Query)
+		arms[i] = `select ` + columns + ` from ` + table + ` ` + row + ` where ` + row + `.tenant_id = $1 and ` + row + `.id = page.id`
 		if len(l.Types) > 1 {
-			rest = ` and page.part = ` + strconv.Itoa(i)
+			arms[i] += ` and page.part = ` + strconv.Itoa(i)
 		}
-		arms[i] = columns + rest
 	}
 	return strings.Join(arms, ` union all `) + ` offset 0`
 }
 
-// sourceOf selects what is shown of a resource of rt: its row, and the rows that
+// shown are the columns that are shown of a resource of rt: its row's, and the rows that
 // an attribute of it is kept as, each as one text.
-func sourceOf(rt *scim.ResourceType, q Query) string {
+func shown(rt *scim.ResourceType, q Query) (columns, table, row string) {
 	switch rt.Name {
 	case "User":
-		return `select u.id, u.created_at, u.modified_at, u.version, u.resource, ` + groupsColumns(q.WithGroups) + `
-			from users u where u.tenant_id = $1 and u.id = page.id`
+		return `u.id, u.created_at, u.modified_at, u.version, u.resource, ` + groupsColumns(q.WithGroups), `users`, `u`
 	case "Group":
-		return `select g.id, g.created_at, g.modified_at, ` + filter.GroupVersion + `, g.resource, ` + membersColumn(q.WithMembers) + `, false
-			from groups g where g.tenant_id = $1 and g.id = page.id`
+		return `g.id, g.created_at, g.modified_at, ` + filter.GroupVersion + `, g.resource, ` + membersColumn(q.WithMembers) + `, false`, `groups`, `g`
 	}
-	return `select r.id, r.created_at, r.modified_at, r.version, r.resource, null::text[], false
-		from resources r where r.tenant_id = $1 and r.id = page.id`
+	return `r.id, r.created_at, r.modified_at, r.version, r.resource, null::text[], false`, `resources`, `r`
 }
 
 // membersColumn reads the living members of a group; null where they are not wanted.

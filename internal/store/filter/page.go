@@ -43,6 +43,10 @@ type Page struct {
 	Args  []any
 	Order string // of the rows, for a statement in which they are called page
 
+	// One is the condition of the row, with the parameters of Count, where no more than
+	// one can match: it is the list, and needs neither order nor count. Else "".
+	One string
+
 	Count     string // selects how many resources there are in all
 	CountArgs []any
 }
@@ -61,8 +65,16 @@ func (l List) Page() (Page, error) {
 	rows := p.rows()
 	return Page{
 		Rows: rows, Args: p.args, Order: p.order("page."),
-		Count: p.count(), CountArgs: p.args[:counted],
+		One: p.one(), Count: p.count(), CountArgs: p.args[:counted],
 	}, p.err
+}
+
+// one is the condition of the only row that can match, "" where several can.
+func (p *pager) one() string {
+	if len(p.parts) == 1 && p.Narrowed && p.From == nil && p.parts[0].table.singles(p.Parts[0].Filter) {
+		return p.parts[0].where
+	}
+	return ""
 }
 
 // pager compiles a List.

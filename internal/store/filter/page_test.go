@@ -281,6 +281,9 @@ func (d directory) checkCount(t rapid.TB, tx pgx.Tx, l filter.List, p filter.Pag
 	if err := tx.QueryRow(context.Background(), p.Count, args...).Scan(&total); err != nil || total != len(d.list(l)) {
 		t.Fatalf("%s: %s counts %d of %d, %v", describe(l), p.Count, total, len(d.list(l)), err)
 	}
+	if p.One != "" && total > 1 {
+		t.Fatalf("%s: %d match, and not one", describe(l), total)
+	}
 }
 
 func (d directory) byIndex(t rapid.TB, tx pgx.Tx, l filter.List) []string {
@@ -393,4 +396,46 @@ func TestPostgresSortsNumbersDatesAndLongStrings(t *testing.T) {
 			t.Fatalf("%s: want -, got +\n%s\n%s", describe(l), diff, d)
 		}
 	})
+}
+
+// A list is of one resource at most where it asks, in one connection, for the value that
+// no other has.
+func TestAListOfOne(t *testing.T) {
+	user, group := scim.UserType(), scim.GroupType()
+	for _, c := range []struct {
+		rt     *scim.ResourceType
+		filter string
+		one    bool
+	}{
+		{user, `userName eq "ann"`, true},
+		{user, `active eq true and userName eq "ann"`, true},
+		{user, `id eq "2819c223-7f76-453a-919d-413861904646"`, true},
+		{group, `displayName eq "crew"`, true},
+		{user, `displayName eq "Ann"`, false},
+		{user, `externalId eq "ann"`, false},
+		{user, `userName sw "ann"`, false},
+		{user, `not (userName eq "ann")`, false},
+		{user, `userName eq "ann" or active eq true`, false},
+		{user, `name.familyName eq "ann"`, false},
+		{group, `members.value eq "ann"`, false},
+	} {
+		f, err := scim.ParseFilter(c.filter)
+		if err == nil {
+			f, err = f.Bind(c.rt, scim.Lenient)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", c.filter, err)
+		}
+		for _, l := range []filter.List{
+			{Narrowed: true, Counted: true},
+			{Narrowed: false, Counted: true}, // another connection may have the value too
+			{Narrowed: true, From: &filter.Position{ID: "2819c223-7f76-453a-919d-413861904646"}},
+		} {
+			l.Base, l.Parts = base, []filter.Part{{Type: c.rt, Filter: f}}
+			page, err := l.Page()
+			if want := c.one && l.Narrowed && l.From == nil; err != nil || (page.One != "") != want {
+				t.Errorf("%s, narrowed=%t: one is %q, %v; want one: %t", c.filter, l.Narrowed, page.One, err, want)
+			}
+		}
+	}
 }

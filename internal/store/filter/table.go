@@ -1,6 +1,10 @@
 package filter
 
-import "github.com/muster-id/muster/internal/scim"
+import (
+	"slices"
+
+	"github.com/muster-id/muster/internal/scim"
+)
 
 // A table is where the resources of a type are kept.
 type table struct {
@@ -29,6 +33,19 @@ func tableOf(rt *scim.ResourceType) table {
 		return groups
 	}
 	return resources
+}
+
+// singles reports whether f asks for the one living resource of a connection that has
+// a value which no other has, and maybe for more.
+func (t table) singles(f *scim.Filter) bool {
+	switch {
+	case f == nil:
+		return false
+	case f.Op == scim.And:
+		return slices.ContainsFunc(f.Terms, t.singles)
+	}
+	a := f.Ref.Attr
+	return f.Op == scim.Eq && a != nil && !a.Declared && f.Ref.Extension == nil && (a.Path == "id" || t.key != "" && a.Path == t.key)
 }
 
 // columnOf returns the column that holds an attribute in the form of the search
