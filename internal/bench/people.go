@@ -79,7 +79,7 @@ func (w *world) warm(ctx context.Context, people int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.group(ctx, crowd); err != nil {
+	if _, err := w.group(ctx, "Warm", crowd); err != nil {
 		return err
 	}
 	_, err = w.cluster.Psql(ctx, database, "checkpoint")

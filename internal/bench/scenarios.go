@@ -101,8 +101,8 @@ func (w *world) rawPatch(ctx context.Context, ids []string) error {
 	return w.raw.SendBatch(ctx, b).Close()
 }
 
-// member adds people to one group: 1 client beside 32, an empty group beside
-// one of 100,000.
+// member adds people to one group: 1 client beside 32, an empty group beside one of
+// 100,000, and beside one that a rule reads.
 func member(ctx context.Context, w *world) error {
 	ids, _, err := w.people(ctx, 2*crowd)
 	if err != nil {
@@ -110,29 +110,31 @@ func member(ctx context.Context, w *world) error {
 	}
 	for _, size := range []int{0, 100_000} {
 		for _, clients := range []int{1, 32} {
-			group, err := w.group(ctx, size)
-			if err != nil {
-				return err
-			}
-			raw, err := w.cell(ctx, fmt.Sprintf("member: raw, group of %d", size), clients, nil, func() error { return w.rawMember(ctx, ids) })
-			if err != nil {
-				return err
-			}
-			crew := &crew{w: w, size: size, ids: ids, group: group}
-			err = w.scimCell(ctx, fmt.Sprintf("member add, group of %d", size), clients, &raw, func(c *client) error {
-				group, id, err := crew.next(ctx)
-				if err != nil {
-					return err
-				}
-				return c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group,
-					`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Add","path":"members","value":[{"$ref":null,"value":"`+id+`"}]}]}`)
-			})
+			err := w.memberCells(ctx, fmt.Sprintf("group of %d", size), clients, &crew{w: w, size: size, ids: ids})
 			if err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return w.memberCells(ctx, "a rule reads it", 32, &crew{w: w, ids: ids, read: true})
+}
+
+func (w *world) memberCells(ctx context.Context, name string, clients int, crew *crew) error {
+	if err := crew.renew(ctx); err != nil {
+		return err
+	}
+	raw, err := w.cell(ctx, "member: raw, "+name, clients, nil, func() error { return w.rawMember(ctx, crew.ids) })
+	if err != nil {
+		return err
+	}
+	return w.scimCell(ctx, "member add, "+name, clients, &raw, func(c *client) error {
+		group, id, err := crew.next(ctx)
+		if err != nil {
+			return err
+		}
+		return c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group,
+			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Add","path":"members","value":[{"$ref":null,"value":"`+id+`"}]}]}`)
+	})
 }
 
 // A crew hands out people who are not in the group yet, and another group
@@ -140,44 +142,53 @@ func member(ctx context.Context, w *world) error {
 type crew struct {
 	mu    sync.Mutex
 	w     *world
-	size  int
+	size  int  // of the group, when it is made
+	read  bool // a rule reads the group
 	ids   []string
 	group string
 	used  int
+}
+
+func (c *crew) renew(ctx context.Context) (err error) {
+	name := fmt.Sprintf("Crew %d", c.w.next.Add(1))
+	if c.read {
+		name = stage(c.w.stages.Add(1))
+	}
+	c.group, err = c.w.group(ctx, name, c.size)
+	c.used = 0
+	return err
 }
 
 func (c *crew) next(ctx context.Context) (group, id string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.used == len(c.ids) {
-		if c.group, err = c.w.group(ctx, c.size); err != nil {
+		if err := c.renew(ctx); err != nil {
 			return "", "", err
 		}
-		c.used = 0
 	}
 	c.used++
 	return c.group, c.ids[c.used-1], nil
 }
 
-// group makes a group that a rule reads. Its many members are rows of people
-// made beforehand by SQL: what is measured is the next one.
-func (w *world) group(ctx context.Context, size int) (string, error) {
+// group makes a group. Its many members are rows of people made beforehand by SQL: what
+// is measured is the next one.
+func (w *world) group(ctx context.Context, name string, size int) (string, error) {
 	c, err := w.scim()
 	if err != nil {
 		return "", err
 	}
-	n := w.next.Add(1)
-	id, err := w.createOne(c, "/t/bench/scim/v2/Groups", fmt.Sprintf(`{"displayName":"Crew %d","members":[]}`, n))
+	id, err := w.createOne(c, "/t/bench/scim/v2/Groups", `{"displayName":"`+name+`","members":[]}`)
 	if err != nil || size == 0 {
 		return id, err
 	}
 	_, err = w.raw.Exec(ctx, `
 		with made as (
 			insert into users (tenant_id, connection_id, id, user_name_key, active, resource, search)
-			select $1, $2, gen_random_uuid(), 'crowd.' || $4::bigint || '.' || i, true, '{}', '{}' from generate_series(1, $5::int) i returning id
+			select $1, $2, gen_random_uuid(), 'crowd.' || $4::text || '.' || i, true, '{}', '{}' from generate_series(1, $5::int) i returning id
 		)
 		insert into memberships (tenant_id, connection_id, group_id, member_user) select $1, $2, $3, id from made`,
-		w.tenant.ID, w.conn.ID, id, n, size)
+		w.tenant.ID, w.conn.ID, id, id, size)
 	if err != nil {
 		return "", err
 	}

@@ -31,6 +31,7 @@ type world struct {
 	length     time.Duration // of a cell
 	statements bool          // count the database's statements
 	next       atomic.Int64  // numbers people over all cells of a run
+	stages     atomic.Int64  // numbers groups that a rule reads
 	profile    string        // file for the server's CPU profile; empty: none
 	dir        string
 	cluster    *localpg.Cluster
@@ -100,7 +101,20 @@ rules:
     when: |
       user.enterprise.department == "Payroll" || "Finance" in groups
     grant: [timesheet.approver]
+groupRoles:
 `
+
+// stage is the name of one of the groups that the rules read.
+func stage(n int64) string { return fmt.Sprintf("Stage %d", n) }
+
+// allRules are the rules and the groups that they read: more than a run uses.
+func allRules() string {
+	text := rules
+	for n := range int64(20) {
+		text += "  - name: " + stage(n+1) + "\n    grant: [timesheet.approver]\n"
+	}
+	return text
+}
 
 func (w *world) setUp(ctx context.Context) (err error) {
 	v := w.store.Vendor("bench")
@@ -124,7 +138,7 @@ func (w *world) setUp(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	_, _, err = dir.PublishRules(ctx, []byte(rules))
+	_, _, err = dir.PublishRules(ctx, []byte(allRules()))
 	return err
 }
 
