@@ -32,9 +32,11 @@ func (s *Store) woke(tenant uuid.UUID) {
 // credentials were last used.
 // Several processes may run it at once.
 func (s *Store) Run(ctx context.Context) error {
-	tick, every := time.NewTicker(poll), time.NewTicker(sweep)
+	tick, second, every := time.NewTicker(poll), time.NewTicker(time.Second), time.NewTicker(sweep)
 	defer tick.Stop()
+	defer second.Stop()
 	defer every.Stop()
+	var tables growth
 	pending := map[uuid.UUID]bool{}
 	s.addAll(ctx, pending)
 	var requests sync.WaitGroup
@@ -49,6 +51,10 @@ func (s *Store) Run(ctx context.Context) error {
 			pending[tenant] = true
 		case <-tick.C:
 			s.tend(ctx, pending)
+		case <-second.C:
+			if err := s.replan(ctx, &tables); err != nil {
+				s.complain(ctx, "look at the tables' sizes", err)
+			}
 		case <-every.C:
 			s.addAll(ctx, pending)
 			s.flushUsage(ctx)

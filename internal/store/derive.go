@@ -221,11 +221,13 @@ func (d *delta) move(p *person, wanted []assignment) (lost bool) {
 }
 
 var (
+	// Whose roles end is locked by a statement before: no row moves between the two looks.
 	endAssignments = log.NewPart(`
 		update assignments a set until_change = change.n, until_xid = pg_current_xact_id()
 		from change, unnest(@users::uuid[], @roles::text[], @scopes::text[], @rules::text[]) as gone(user_id, role, scope, rule)
-		where a.tenant_id = @tenant and a.user_id = gone.user_id and a.role = gone.role
-		and a.scope = gone.scope and a.rule = gone.rule and a.until_change is null`)
+		cross join lateral (select ctid from assignments where tenant_id = @tenant and user_id = gone.user_id and role = gone.role
+			and scope = gone.scope and rule = gone.rule and until_change is null offset 0) held
+		where a.ctid = held.ctid`)
 
 	addAssignments = log.NewPart(`
 		insert into assignments (tenant_id, rule_set, from_change, connection_id, user_id, role, scope, rule, facts)

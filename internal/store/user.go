@@ -236,8 +236,8 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	var d delta
 	d.move(p, r.wanted)
 	d.addTo(w)
-	dir.queueWrite(b, w, 201, notes, &p.created)
 	dir.queueClaims(b, claimant{p.connection, p.id}, nil, dir.UserType().Claims(p.resource))
+	dir.queueWrite(b, w, 201, notes, &p.created)
 	return b
 }
 
@@ -259,9 +259,12 @@ var (
 		insert into user_values (tenant_id, connection_id, attribute, value_key, user_id)
 		select @tenant, @connection, 'emails.value', unnest(@keys::text[]), @subject`)
 
+	// The person is locked by a statement before.
 	deleteEmails = log.NewPart(`
 		delete from user_values v using unnest(@keys::text[]) as gone(key)
-		where v.tenant_id = @tenant and v.connection_id = @connection and v.attribute = 'emails.value' and v.value_key = gone.key and v.user_id = @subject`)
+		cross join lateral (select ctid from user_values where tenant_id = @tenant and connection_id = @connection
+			and attribute = 'emails.value' and value_key = gone.key and user_id = @subject offset 0) found
+		where v.ctid = found.ctid`)
 
 	// The next sign-in must match anew.
 	unbind = log.NewPart(`update identities set ended_at = now() where tenant_id = @tenant and user_id = @subject and ended_at is null`)
@@ -440,8 +443,8 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 		w.Add(unbind)
 	}
 	d.addTo(w)
-	dir.queueWrite(b, w, e.status, notes, nil)
 	dir.queueClaims(b, claimant{p.connection, p.id}, p.before.claims(dir.UserType()), p.claims(dir.UserType()))
+	dir.queueWrite(b, w, e.status, notes, nil)
 }
 
 func (p *person) addEmailChange(w *log.Write) {

@@ -13,8 +13,9 @@ import (
 // A Write is a change and what it does to the rows, as one statement: PostgreSQL begins,
 // plans for and ends one instead of six, and takes what several mention once.
 //
-// All of it sees the rows as they were before: none of it finds what another part wrote.
-// What must wait for a lock is locked before.
+// All of it sees the rows as they were before, and it is done in no order to rely on: none
+// of it finds what another part wrote, and no two touch one row or one key. What must wait
+// for a lock, or be free of a unique value, is so by a statement before.
 type Write struct {
 	Change Change
 
@@ -29,7 +30,8 @@ type Part struct {
 	own  []string // names of its parameters, each once, as they come
 }
 
-// A shape is the parts of a Write, in their order; the rest is nil.
+// A shape is the parts of a Write, in their order; the rest is nil. A change of everything
+// about a person has eight.
 type shape [8]*Part
 
 // shared are the parameters that every part may mention; they come first.
