@@ -297,7 +297,7 @@ func TestConcurrentWalksShowEverybodyOnce(t *testing.T) {
 	stay := p.settlers(40)
 	ctx, stop := context.WithCancel(t.Context())
 	var crowd sync.WaitGroup
-	const staying = 500 // of each worker's: on a slow machine, too, the walk comes to an end
+	const staying = 100 // of each worker's: on a slow machine, too, the walk comes to an end
 	for worker := range 4 {
 		crowd.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
