@@ -221,8 +221,15 @@ func (d *delta) move(p *person, wanted []assignment) (lost bool) {
 }
 
 var (
+	// Of one person, whom every plan looks up by name.
+	endOfOne = log.NewPart(`
+		update assignments a set until_change = change.n, until_xid = pg_current_xact_id()
+		from change, unnest(@roles::text[], @scopes::text[], @rules::text[]) as gone(role, scope, rule)
+		where a.tenant_id = @tenant and a.user_id = @user and a.role = gone.role
+		and a.scope = gone.scope and a.rule = gone.rule and a.until_change is null`)
+
 	// Whose roles end is locked by a statement before: no row moves between the two looks.
-	endAssignments = log.NewPart(`
+	endOfMany = log.NewPart(`
 		update assignments a set until_change = change.n, until_xid = pg_current_xact_id()
 		from change, unnest(@users::uuid[], @roles::text[], @scopes::text[], @rules::text[]) as gone(user_id, role, scope, rule)
 		cross join lateral (select ctid from assignments where tenant_id = @tenant and user_id = gone.user_id and role = gone.role
@@ -237,8 +244,12 @@ var (
 
 // addTo makes the delta part of a write: it is of the write's change.
 func (d *delta) addTo(w *log.Write) {
-	if len(d.endedUsers) > 0 {
-		w.Add(endAssignments, d.endedUsers, d.endedRoles, d.endedScopes, d.endedRules)
+	switch len(slices.Compact(slices.Clone(d.endedUsers))) {
+	case 0:
+	case 1:
+		w.Add(endOfOne, d.endedRoles, d.endedScopes, d.endedRules, d.endedUsers[0])
+	default:
+		w.Add(endOfMany, d.endedUsers, d.endedRoles, d.endedScopes, d.endedRules)
 	}
 	if len(d.addedUsers) > 0 {
 		w.Add(addAssignments, d.version, d.connections, d.addedUsers, d.addedRoles, d.addedScopes, d.addedRules, d.addedFacts)
