@@ -152,7 +152,11 @@ type crew struct {
 func (c *crew) renew(ctx context.Context) (err error) {
 	name := fmt.Sprintf("Crew %d", c.w.next.Add(1))
 	if c.read {
-		name = stage(c.w.stages.Add(1))
+		n := c.w.stages.Add(1)
+		if n > stages {
+			return fmt.Errorf("the rules read %d groups, and all are full: ask for shorter cells", stages)
+		}
+		name = stage(n)
 	}
 	c.group, err = c.w.group(ctx, name, c.size)
 	c.used = 0

@@ -107,10 +107,13 @@ groupRoles:
 // stage is the name of one of the groups that the rules read.
 func stage(n int64) string { return fmt.Sprintf("Stage %d", n) }
 
-// allRules are the rules and the groups that they read: more than a run uses.
+// stages is how many there are: more than a run uses.
+const stages = 20
+
+// allRules are the rules and the groups that they read.
 func allRules() string {
 	text := rules
-	for n := range int64(20) {
+	for n := range int64(stages) {
 		text += "  - name: " + stage(n+1) + "\n    grant: [timesheet.approver]\n"
 	}
 	return text

@@ -75,10 +75,12 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 	}
 	if !c.nested {
 		c.above = []rolemap.Group{c.group.asRule()}
-		read := c.matters()
-		c.dir.settings.unread.note(id, !read)
-		if blind && read {
+		switch read := c.matters(); {
+		case blind && read:
+			c.dir.settings.unread.drop(id)
 			return errRead
+		case !read:
+			c.dir.settings.unread.add(id, maxUnread)
 		}
 	}
 	if err := c.takeOne(id); err != nil {

@@ -27,42 +27,11 @@ type settings struct {
 	connections map[uuid.UUID]connectionSettings
 	counted     map[uuid.UUID]bool  // connections whose groups count
 	failed      func(rolemap.Fault) // reports a rule that could not tell
-	unread      unreadGroups
+	unread      guesses             // groups that no rule read when one of their members last came or went
 }
 
-// unreadGroups are groups that no rule read when one of their members last came or went:
-// a guess for the next, who verifies it under the group's lock.
-type unreadGroups struct {
-	mu  sync.Mutex
-	ids map[uuid.UUID]bool
-}
-
-// maxUnread bounds what a tenant's settings remember; one more evicts another.
+// maxUnread bounds the unread groups that settings remember.
 const maxUnread = 4096
-
-func (u *unreadGroups) has(group uuid.UUID) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.ids[group]
-}
-
-func (u *unreadGroups) note(group uuid.UUID, unread bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	switch {
-	case !unread:
-		delete(u.ids, group)
-		return
-	case u.ids == nil:
-		u.ids = map[uuid.UUID]bool{}
-	case len(u.ids) >= maxUnread && !u.ids[group]:
-		for evicted := range u.ids {
-			delete(u.ids, evicted)
-			break
-		}
-	}
-	u.ids[group] = true
-}
 
 type connectionSettings struct {
 	name    string
