@@ -26,7 +26,7 @@ func readUsage(server, postmaster int) (usage, error) {
 	}
 	u := usage{load: time.Duration(self.Utime.Nano() + self.Stime.Nano())}
 	var err error
-	if u.server, _, err = processTime(server); err != nil {
+	if u.server, err = processTime(server); err != nil {
 		return usage{}, err
 	}
 	u.database, err = treeTime(postmaster)
@@ -34,32 +34,50 @@ func readUsage(server, postmaster int) (usage, error) {
 }
 
 func treeTime(postmaster int) (time.Duration, error) {
-	own, ended, err := processTime(postmaster)
-	total := own + ended
+	total, err := processTime(postmaster)
+	if err != nil {
+		return 0, err
+	}
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", postmaster))
 	for _, path := range tasks {
 		text, _ := os.ReadFile(path)
 		for _, field := range strings.Fields(string(text)) {
 			pid, _ := strconv.Atoi(field)
-			if t, _, err := processTime(pid); err == nil {
+			if t, err := processTime(pid); err == nil { // it may have ended since
 				total += t
 			}
 		}
 	}
-	return total, err
+	ended, err := endedTime(postmaster)
+	return total + ended, err
 }
 
-// processTime reads a process's CPU time and that of its ended children.
-func processTime(pid int) (own, children time.Duration, err error) {
+// processTime reads the CPU time of a process's threads, in nanoseconds.
+func processTime(pid int) (total time.Duration, err error) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if len(threads) == 0 {
+		return 0, fmt.Errorf("process %d: Linux tells no CPU time of it", pid)
+	}
+	for _, path := range threads {
+		text, _ := os.ReadFile(path) // a thread may have ended since
+		used, _, _ := strings.Cut(string(text), " ")
+		n, _ := strconv.ParseInt(used, 10, 64)
+		total += time.Duration(n)
+	}
+	return total, nil
+}
+
+// endedTime reads the CPU time of a process's children that have ended.
+func endedTime(pid int) (total time.Duration, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
+	const tick = 10 * time.Millisecond // Linux counts these at 100 Hz
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+2:]))
-	var ticks [4]int64
-	for i := range ticks {
-		ticks[i], _ = strconv.ParseInt(fields[11+i], 10, 64)
+	for _, field := range fields[13:15] {
+		ticks, _ := strconv.ParseInt(field, 10, 64)
+		total += time.Duration(ticks) * tick
 	}
-	const tick = 10 * time.Millisecond // Linux counts at 100 Hz
-	return time.Duration(ticks[0]+ticks[1]) * tick, time.Duration(ticks[2]+ticks[3]) * tick, nil
+	return total, nil
 }

@@ -22,18 +22,13 @@ func body(n int64) string {
 
 // create adds people, each with an e-mail, two roles and their causes.
 func create(ctx context.Context, w *world) error {
-	for _, clients := range []int{1, 8, 32} {
-		_, err := w.cell(ctx, "create: raw, users row alone", clients, nil, func() error { return w.rawRow(ctx, w.next.Add(1)) })
-		if err != nil {
-			return err
-		}
-		raw, err := w.cell(ctx, "create: raw, same rows", clients, nil, func() error { return w.rawCreate(ctx, w.next.Add(1)) })
-		if err != nil {
-			return err
-		}
-		err = w.scimCell(ctx, "create", clients, &raw, func(c *client) error {
-			return c.expect(201, "POST", "/t/bench/scim/v2/Users", body(w.next.Add(1)))
-		})
+	for _, clients := range concurrency {
+		err := w.turns(ctx,
+			of("create: raw, users row alone", clients, func() error { return w.rawRow(ctx, w.next.Add(1)) }),
+			of("create: raw, same rows", clients, func() error { return w.rawCreate(ctx, w.next.Add(1)) }),
+			overHTTP("create", clients, w.scim, func(c *client) error {
+				return c.expect(201, "POST", "/t/bench/scim/v2/Users", body(w.next.Add(1)))
+			}))
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ import (
 
 // options are what a run may be told.
 type options struct {
-	length     time.Duration // of a cell
+	length     time.Duration // of a row
 	only       string        // scenarios whose name contains it
 	profile    string        // file for a CPU profile of the server
 	statements bool          // count the database's statements
@@ -30,7 +30,7 @@ type options struct {
 func main() {
 	var o options
 	serve := flag.String("serve", "", "internal: be the server process on this database URL")
-	flag.DurationVar(&o.length, "length", 3*time.Second, "length of a cell")
+	flag.DurationVar(&o.length, "length", 3*time.Second, "length of a row")
 	flag.StringVar(&o.only, "only", "", "run only the scenarios whose name contains this")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server to this file")
 	flag.BoolVar(&o.statements, "statements", false, "say where the database's time goes (slower)")
@@ -50,7 +50,7 @@ func main() {
 	}
 }
 
-// A scenario prepares a world and measures cells in it.
+// A scenario prepares a world and measures rows in it.
 type scenario struct {
 	name  string
 	run   func(ctx context.Context, w *world) error

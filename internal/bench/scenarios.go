@@ -13,27 +13,28 @@ import (
 
 const crowd = 5000 // people to look up, patch and check
 
+// concurrency is from how many clients each request is measured.
+var concurrency = []int{1, 8, 32}
+
 // lookUp finds people by userName, as every directory does before it creates.
 func lookUp(ctx context.Context, w *world) error {
 	_, numbers, err := w.people(ctx, crowd)
 	if err != nil {
 		return err
 	}
-	for _, clients := range []int{1, 8, 32} {
-		raw, err := w.cell(ctx, "look-up: raw", clients, nil, func() error {
-			b := &pgx.Batch{}
-			b.Queue(`select id, resource, version, created_at, modified_at from users
-				where tenant_id = $1 and connection_id = $2 and user_name_key = $3 and deleted_at is null`,
-				w.tenant.ID, w.conn.ID, fmt.Sprintf("person.%d@bench.example", numbers[rand.IntN(crowd)]))
-			return w.raw.SendBatch(ctx, b).Close()
-		})
-		if err != nil {
-			return err
-		}
-		err = w.scimCell(ctx, "look-up", clients, &raw, func(c *client) error {
-			filter := fmt.Sprintf(`userName eq "person.%d@bench.example"`, numbers[rand.IntN(crowd)])
-			return c.expect(200, "GET", "/t/bench/scim/v2/Users?filter="+url.QueryEscape(filter)+"&startIndex=1&count=100", "")
-		})
+	for _, clients := range concurrency {
+		err := w.turns(ctx,
+			of("look-up: raw", clients, func() error {
+				b := &pgx.Batch{}
+				b.Queue(`select id, resource, version, created_at, modified_at from users
+					where tenant_id = $1 and connection_id = $2 and user_name_key = $3 and deleted_at is null`,
+					w.tenant.ID, w.conn.ID, fmt.Sprintf("person.%d@bench.example", numbers[rand.IntN(crowd)]))
+				return w.raw.SendBatch(ctx, b).Close()
+			}),
+			overHTTP("look-up", clients, w.scim, func(c *client) error {
+				filter := fmt.Sprintf(`userName eq "person.%d@bench.example"`, numbers[rand.IntN(crowd)])
+				return c.expect(200, "GET", "/t/bench/scim/v2/Users?filter="+url.QueryEscape(filter)+"&startIndex=1&count=100", "")
+			}))
 		if err != nil {
 			return err
 		}
@@ -51,27 +52,22 @@ func patch(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	for _, clients := range []int{1, 8, 32} {
-		_, err := w.cell(ctx, "patch: raw, users row alone", clients, nil, func() error {
-			b := &pgx.Batch{}
-			w.queueSwitch(b, others)
-			return w.raw.SendBatch(ctx, b).Close()
-		})
-		if err != nil {
-			return err
-		}
-		raw, err := w.cell(ctx, "patch: raw, same rows", clients, nil, func() error { return w.rawPatch(ctx, others) })
-		if err != nil {
-			return err
-		}
-		err = w.scimCell(ctx, "patch active", clients, &raw, func(c *client) error {
-			value := "False"
-			if rand.IntN(2) == 0 {
-				value = "True"
-			}
-			return c.expect(200, "PATCH", "/t/bench/scim/v2/Users/"+ids[rand.IntN(crowd)],
-				`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"`+value+`"}]}`)
-		})
+	for _, clients := range concurrency {
+		err := w.turns(ctx,
+			of("patch: raw, users row alone", clients, func() error {
+				b := &pgx.Batch{}
+				w.queueSwitch(b, others)
+				return w.raw.SendBatch(ctx, b).Close()
+			}),
+			of("patch: raw, same rows", clients, func() error { return w.rawPatch(ctx, others) }),
+			overHTTP("patch active", clients, w.scim, func(c *client) error {
+				value := "False"
+				if rand.IntN(2) == 0 {
+					value = "True"
+				}
+				return c.expect(200, "PATCH", "/t/bench/scim/v2/Users/"+ids[rand.IntN(crowd)],
+					`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"`+value+`"}]}`)
+			}))
 		if err != nil {
 			return err
 		}
@@ -123,18 +119,16 @@ func (w *world) memberCells(ctx context.Context, name string, clients int, crew 
 	if err := crew.renew(ctx); err != nil {
 		return err
 	}
-	raw, err := w.cell(ctx, "member: raw, "+name, clients, nil, func() error { return w.rawMember(ctx, crew.ids) })
-	if err != nil {
-		return err
-	}
-	return w.scimCell(ctx, "member add, "+name, clients, &raw, func(c *client) error {
-		group, id, err := crew.next(ctx)
-		if err != nil {
-			return err
-		}
-		return c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group,
-			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Add","path":"members","value":[{"$ref":null,"value":"`+id+`"}]}]}`)
-	})
+	return w.turns(ctx,
+		of("member: raw, "+name, clients, func() error { return w.rawMember(ctx, crew.ids) }),
+		overHTTP("member add, "+name, clients, w.scim, func(c *client) error {
+			group, id, err := crew.next(ctx)
+			if err != nil {
+				return err
+			}
+			return c.expect(204, "PATCH", "/t/bench/scim/v2/Groups/"+group,
+				`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Add","path":"members","value":[{"$ref":null,"value":"`+id+`"}]}]}`)
+		}))
 }
 
 // A crew hands out people who are not in the group yet, and another group
@@ -154,7 +148,7 @@ func (c *crew) renew(ctx context.Context) (err error) {
 	if c.read {
 		n := c.w.stages.Add(1)
 		if n > stages {
-			return fmt.Errorf("the rules read %d groups, and all are full: ask for shorter cells", stages)
+			return fmt.Errorf("the rules read %d groups, and all are full: ask for a shorter -length", stages)
 		}
 		name = stage(n)
 	}
@@ -220,22 +214,23 @@ func check(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	for _, clients := range []int{1, 8, 32} {
-		raw, err := w.cell(ctx, "check: raw", clients, nil, func() error {
-			b := &pgx.Batch{}
-			b.Queue(`select u.active, u.locked, t.state, c.state, array(select role from assignments a where a.tenant_id = u.tenant_id and a.user_id = u.id and a.until_change is null)
-				from users u join tenants t on t.id = u.tenant_id join connections c on c.tenant_id = u.tenant_id and c.id = u.connection_id
-				where u.tenant_id = $1 and u.id = $2`, w.tenant.ID, ids[rand.IntN(crowd)])
-			return w.raw.SendBatch(ctx, b).Close()
-		})
+	for _, clients := range concurrency {
+		err := w.turns(ctx,
+			of("check: raw", clients, func() error {
+				b := &pgx.Batch{}
+				b.Queue(`select u.active, u.locked, t.state, c.state, array(select role from assignments a where a.tenant_id = u.tenant_id and a.user_id = u.id and a.until_change is null)
+					from users u join tenants t on t.id = u.tenant_id join connections c on c.tenant_id = u.tenant_id and c.id = u.connection_id
+					where u.tenant_id = $1 and u.id = $2`, w.tenant.ID, ids[rand.IntN(crowd)])
+				return w.raw.SendBatch(ctx, b).Close()
+			}),
+			overHTTP("check", clients, w.application, w.checkOne(ids)))
 		if err != nil {
 			return err
 		}
-		if err := w.appCell(ctx, "check", clients, &raw, w.checkOne(ids)); err != nil {
-			return err
-		}
 	}
-	return w.paced(ctx, "check, 500 a second", 8, 500, w.checkOne(ids))
+	steady := overHTTP("check, 500 a second", 8, w.application, w.checkOne(ids))
+	steady.pace = 500
+	return w.turns(ctx, steady)
 }
 
 func (w *world) checkOne(ids []string) func(c *client) error {

@@ -53,17 +53,16 @@ func signIn(ctx context.Context, w *world) error {
 	if err := w.settle(ctx); err != nil {
 		return err
 	}
-	for _, clients := range []int{1, 8, 32} {
-		r, err := w.measure(ctx, clients, func(int) (func() error, error) {
+	for _, clients := range concurrency {
+		journey := row{name: "sign-in, whole journey", clients: clients, prepare: func() (func() error, error) {
 			transport := &http.Transport{}
 			return func() error {
 				return w.signInOne(transport, people.People[rand.IntN(len(people.People))].UserName)
 			}, nil
-		})
-		if err != nil {
+		}}
+		if err := w.turns(ctx, journey); err != nil {
 			return err
 		}
-		r.print("sign-in, whole journey", clients, nil)
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ func firstSync(ctx context.Context, w *world) error {
 		}},
 	}
 	for _, step := range steps {
+		t := turn{n: step.n}
 		before, err := w.usage()
 		if err != nil {
 			return err
@@ -47,11 +48,13 @@ func firstSync(ctx context.Context, w *world) error {
 		if err := w.each(ctx, step.name, step.n, step.do); err != nil {
 			return err
 		}
+		t.took = time.Since(begun)
 		after, err := w.usage()
 		if err != nil {
 			return err
 		}
-		result{n: step.n, took: time.Since(begun), used: after.minus(before)}.print(step.name, creators, nil)
+		t.used = after.minus(before)
+		(&row{name: step.name, clients: creators, turns: []turn{t}}).print(nil)
 	}
 	return w.printPeak()
 }

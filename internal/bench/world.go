@@ -28,9 +28,9 @@ import (
 
 // A world is a cluster with fsync on, a server process and what both need.
 type world struct {
-	length     time.Duration // of a cell
+	length     time.Duration // of a row, all its slices together
 	statements bool          // count the database's statements
-	next       atomic.Int64  // numbers people over all cells of a run
+	next       atomic.Int64  // numbers people over all rows of a run
 	stages     atomic.Int64  // numbers groups that a rule reads
 	profile    string        // file for the server's CPU profile; empty: none
 	dir        string

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A row is one line of the table: a request, and from how many clients.
+type row struct {
+	name    string
+	clients int
+	pace    int                                 // requests a second of all clients together; 0: as many as they can
+	prepare func() (do func() error, err error) // a client of its own
+	loops   []loop
+	turns   []turn
+}
+
+// of makes a row of a request that needs no connection of its own.
+func of(name string, clients int, do func() error) row {
+	return row{name: name, clients: clients, prepare: func() (func() error, error) { return do, nil }}
+}
+
+// overHTTP makes a row of a request that each client sends over its own connection.
+func overHTTP(name string, clients int, dial func() (*client, error), do func(*client) error) row {
+	return row{name: name, clients: clients, prepare: func() (func() error, error) {
+		c, err := dial()
+		return func() error { return do(c) }, err
+	}}
+}
+
+const (
+	// slice is how long one row is measured before it is the next one's turn.
+	slice = 400 * time.Millisecond
+	// rest is what the background needs to number the changes that were made: those of
+	// the slice before, raw ones too, are not on this one's account, and its own are.
+	rest = 300 * time.Millisecond
+)
+
+// A turn is what was measured of a row in one slice.
+type turn struct {
+	n         int
+	took      time.Duration
+	latencies []time.Duration
+	used      usage
+}
+
+// turns measures rows one slice after another, in rounds, and prints them. Machines that
+// others share are twice as slow from one second to the next: rows that take turns meet
+// the same. The last row is compared with the one before it.
+func (w *world) turns(ctx context.Context, rows ...row) error {
+	for i := range rows {
+		if err := rows[i].connect(); err != nil {
+			return fmt.Errorf("%s: %w", rows[i].name, err)
+		}
+	}
+	time.Sleep(rest)
+	for range rows[len(rows)-1].rounds(w.length) {
+		for i := range rows {
+			if err := w.turn(ctx, &rows[i]); err != nil {
+				return fmt.Errorf("%s: %w", rows[i].name, err)
+			}
+		}
+	}
+	for i := range rows {
+		var raw *row
+		if i > 0 && i == len(rows)-1 {
+			raw = &rows[i-1]
+		}
+		rows[i].print(raw)
+	}
+	return nil
+}
+
+// connect makes a row's clients. Each sends one request, so that connections are open and
+// statements prepared before the clock starts.
+func (r *row) connect() error {
+	for range r.clients {
+		do, err := r.prepare()
+		if err == nil {
+			err = do()
+		}
+		if err != nil {
+			return err
+		}
+		r.loops = append(r.loops, loop{do: do})
+	}
+	return nil
+}
+
+// rounds is how many slices make a row of that length. A paced one lasts longer: its
+// slowest hundredth is to be more than one hiccup of the machine.
+func (r *row) rounds(length time.Duration) int {
+	const paces = 4
+	n := max(1, int(length/slice))
+	if r.pace > 0 {
+		n *= paces
+	}
+	return n
+}
+
+// turn measures one row for one slice.
+func (w *world) turn(ctx context.Context, r *row) error {
+	before, err := w.usage()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	var all sync.WaitGroup
+	for i := range r.loops {
+		all.Go(func() { r.run(ctx, &r.loops[i], begun, i) })
+	}
+	all.Wait()
+	t := turn{took: time.Since(begun)}
+	time.Sleep(rest)
+	after, err := w.usage()
+	t.used = after.minus(before)
+	for i := range r.loops {
+		l := &r.loops[i]
+		t.latencies = append(t.latencies, l.latencies...)
+		err = errors.Join(err, l.err)
+		l.latencies = l.latencies[:0]
+	}
+	t.n = len(t.latencies)
+	r.turns = append(r.turns, t)
+	return errors.Join(err, ctx.Err())
+}
+
+// A loop is one client that repeats one thing.
+type loop struct {
+	do        func() error
+	latencies []time.Duration
+	err       error
+}
+
+// run repeats a client's request for one slice. The clients of a paced row wait for their
+// turns, one after another, and a late answer does not slow the rate.
+func (r *row) run(ctx context.Context, l *loop, begun time.Time, i int) {
+	next, every := begun, time.Duration(0)
+	if r.pace > 0 {
+		every = time.Second * time.Duration(r.clients) / time.Duration(r.pace)
+		next = begun.Add(every * time.Duration(i) / time.Duration(r.clients))
+	}
+	for end := begun.Add(slice); time.Now().Before(end) && ctx.Err() == nil; next = next.Add(every) {
+		if every > 0 {
+			time.Sleep(time.Until(next))
+		}
+		asked := time.Now()
+		if l.err = l.do(); l.err != nil {
+			return
+		}
+		l.latencies = append(l.latencies, time.Since(asked))
+	}
+}
+
+func (t turn) perSecond() float64 { return float64(t.n) / t.took.Seconds() }
+
+// each is how many milliseconds of d a request took.
+func (t turn) each(d time.Duration) float64 { return float64(d) / 1e6 / float64(max(t.n, 1)) }
+
+// median is that of a figure over the turns of a row.
+func (r *row) median(of func(i int, t turn) float64) float64 {
+	figures := make([]float64, len(r.turns))
+	for i, t := range r.turns {
+		figures[i] = of(i, t)
+	}
+	slices.Sort(figures)
+	return figures[len(figures)/2]
+}
+
+const header = "scenario                         clients      /s   p50 ms   p99 ms   server  database    load   cpu-ms   to raw"
+
+// print writes one line: of all requests the latencies, of the rest the median turn. CPU is
+// per request, cpu-ms is server and database; to raw is a turn beside raw's just before it.
+func (r *row) print(raw *row) {
+	var latencies []time.Duration
+	for _, t := range r.turns {
+		latencies = append(latencies, t.latencies...)
+	}
+	slices.Sort(latencies)
+	percentile := func(p int) float64 {
+		if len(latencies) == 0 {
+			return 0
+		}
+		return float64(latencies[(len(latencies)-1)*p/100]) / 1e6
+	}
+	line := fmt.Sprintf("%-32s %7d %7.0f %8.2f %8.2f %8.3f %9.3f %7.3f %8.3f", r.name, r.clients,
+		r.median(func(_ int, t turn) float64 { return t.perSecond() }), percentile(50), percentile(99),
+		r.median(func(_ int, t turn) float64 { return t.each(t.used.server) }),
+		r.median(func(_ int, t turn) float64 { return t.each(t.used.database) }),
+		r.median(func(_ int, t turn) float64 { return t.each(t.used.load) }),
+		r.median(func(_ int, t turn) float64 { return t.each(t.used.server + t.used.database) }))
+	if raw != nil {
+		line += fmt.Sprintf("   %.2f", r.median(func(i int, t turn) float64 { return t.perSecond() / raw.turns[i].perSecond() }))
+	}
+	fmt.Println(line)
+}
