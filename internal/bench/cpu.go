@@ -17,6 +17,10 @@ func (u usage) minus(v usage) usage {
 	return usage{u.server - v.server, u.database - v.database, u.load - v.load}
 }
 
+func (u usage) plus(v usage) usage {
+	return usage{u.server + v.server, u.database + v.database, u.load + v.load}
+}
+
 // readUsage adds up processes as Linux counts them. The database is the
 // postmaster, its children, and those of its children that have ended.
 func readUsage(server, postmaster int) (usage, error) {

@@ -24,8 +24,8 @@ func body(n int64) string {
 func create(ctx context.Context, w *world) error {
 	for _, clients := range concurrency {
 		err := w.turns(ctx,
-			of("create: raw, users row alone", clients, func() error { return w.rawRow(ctx, w.next.Add(1)) }),
-			of("create: raw, same rows", clients, func() error { return w.rawCreate(ctx, w.next.Add(1)) }),
+			ofRaw("create: raw, users row alone", clients, func() error { return w.rawRow(ctx, w.next.Add(1)) }),
+			ofRaw("create: raw, same rows", clients, func() error { return w.rawCreate(ctx, w.next.Add(1)) }),
 			overHTTP("create", clients, w.scim, func(c *client) error {
 				return c.expect(201, "POST", "/t/bench/scim/v2/Users", body(w.next.Add(1)))
 			}))

@@ -7,21 +7,24 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A row is one line of the table: a request, and from how many clients.
 type row struct {
 	name    string
 	clients int
+	raw     bool                                // PostgreSQL alone
 	pace    int                                 // requests a second of all clients together; 0: as many as they can
 	prepare func() (do func() error, err error) // a client of its own
 	loops   []loop
 	turns   []turn
 }
 
-// of makes a row of a request that needs no connection of its own.
-func of(name string, clients int, do func() error) row {
-	return row{name: name, clients: clients, prepare: func() (func() error, error) { return do, nil }}
+// ofRaw makes a row of what PostgreSQL alone does, over a pool of connections.
+func ofRaw(name string, clients int, do func() error) row {
+	return row{name: name, clients: clients, raw: true, prepare: func() (func() error, error) { return do, nil }}
 }
 
 // overHTTP makes a row of a request that each client sends over its own connection.
@@ -34,10 +37,10 @@ func overHTTP(name string, clients int, dial func() (*client, error), do func(*c
 
 const (
 	// slice is how long one row is measured before it is the next one's turn.
-	slice = 400 * time.Millisecond
-	// rest is what the background needs to number the changes that were made: those of
-	// the slice before, raw ones too, are not on this one's account, and its own are.
-	rest = 300 * time.Millisecond
+	slice = 500 * time.Millisecond
+	// rest is what the background needs to number the changes that were made, and to write
+	// the requests that changed nothing into the log.
+	rest = 1100 * time.Millisecond
 )
 
 // A turn is what was measured of a row in one slice.
@@ -78,17 +81,16 @@ func (w *world) turns(ctx context.Context, rows ...row) error {
 // connect makes a row's clients. Each sends one request, so that connections are open and
 // statements prepared before the clock starts.
 func (r *row) connect() error {
+	var all errgroup.Group
 	for range r.clients {
 		do, err := r.prepare()
-		if err == nil {
-			err = do()
-		}
 		if err != nil {
 			return err
 		}
 		r.loops = append(r.loops, loop{do: do})
+		all.Go(do)
 	}
-	return nil
+	return all.Wait()
 }
 
 // rounds is how many slices make a row of that length. A paced one lasts longer: its
@@ -102,7 +104,8 @@ func (r *row) rounds(length time.Duration) int {
 	return n
 }
 
-// turn measures one row for one slice.
+// turn measures one row for one slice. What the background does after it is on its
+// account; of raw's changes it is on nobody's.
 func (w *world) turn(ctx context.Context, r *row) error {
 	before, err := w.usage()
 	if err != nil {
@@ -115,9 +118,15 @@ func (w *world) turn(ctx context.Context, r *row) error {
 	}
 	all.Wait()
 	t := turn{took: time.Since(begun)}
-	time.Sleep(rest)
+	if !r.raw {
+		time.Sleep(rest)
+	}
 	after, err := w.usage()
 	t.used = after.minus(before)
+	if r.raw {
+		err = errors.Join(err, w.nudge())
+		time.Sleep(rest)
+	}
 	for i := range r.loops {
 		l := &r.loops[i]
 		t.latencies = append(t.latencies, l.latencies...)
@@ -129,6 +138,17 @@ func (w *world) turn(ctx context.Context, r *row) error {
 	return errors.Join(err, ctx.Err())
 }
 
+// nudge makes a change by a request, so that the server looks for changes to number: those
+// of raw told it nothing.
+func (w *world) nudge() error {
+	c, err := w.scim()
+	if err != nil {
+		return err
+	}
+	defer c.conn.Close()
+	return c.expect(201, "POST", "/t/bench/scim/v2/Groups", fmt.Sprintf(`{"displayName":"Nudge %d"}`, w.next.Add(1)))
+}
+
 // A loop is one client that repeats one thing.
 type loop struct {
 	do        func() error
@@ -137,7 +157,8 @@ type loop struct {
 }
 
 // run repeats a client's request for one slice. The clients of a paced row wait for their
-// turns, one after another, and a late answer does not slow the rate.
+// turns, one after another; a late answer does not slow the rate, and who had to wait for
+// it waited from when its own turn was.
 func (r *row) run(ctx context.Context, l *loop, begun time.Time, i int) {
 	next, every := begun, time.Duration(0)
 	if r.pace > 0 {
@@ -149,6 +170,9 @@ func (r *row) run(ctx context.Context, l *loop, begun time.Time, i int) {
 			time.Sleep(time.Until(next))
 		}
 		asked := time.Now()
+		if every > 0 {
+			asked = next
+		}
 		if l.err = l.do(); l.err != nil {
 			return
 		}
@@ -157,9 +181,6 @@ func (r *row) run(ctx context.Context, l *loop, begun time.Time, i int) {
 }
 
 func (t turn) perSecond() float64 { return float64(t.n) / t.took.Seconds() }
-
-// each is how many milliseconds of d a request took.
-func (t turn) each(d time.Duration) float64 { return float64(d) / 1e6 / float64(max(t.n, 1)) }
 
 // median is that of a figure over the turns of a row.
 func (r *row) median(of func(i int, t turn) float64) float64 {
@@ -173,12 +194,16 @@ func (r *row) median(of func(i int, t turn) float64) float64 {
 
 const header = "scenario                         clients      /s   p50 ms   p99 ms   server  database    load   cpu-ms   to raw"
 
-// print writes one line: of all requests the latencies, of the rest the median turn. CPU is
-// per request, cpu-ms is server and database; to raw is a turn beside raw's just before it.
+// print writes one line. CPU is per request, cpu-ms is server and database; a second is the
+// median turn, and to raw the median of turns beside raw's just before.
 func (r *row) print(raw *row) {
 	var latencies []time.Duration
+	var used usage
+	n := 0
 	for _, t := range r.turns {
 		latencies = append(latencies, t.latencies...)
+		used = used.plus(t.used)
+		n += t.n
 	}
 	slices.Sort(latencies)
 	percentile := func(p int) float64 {
@@ -187,12 +212,10 @@ func (r *row) print(raw *row) {
 		}
 		return float64(latencies[(len(latencies)-1)*p/100]) / 1e6
 	}
+	each := func(d time.Duration) float64 { return float64(d) / 1e6 / float64(max(n, 1)) }
 	line := fmt.Sprintf("%-32s %7d %7.0f %8.2f %8.2f %8.3f %9.3f %7.3f %8.3f", r.name, r.clients,
 		r.median(func(_ int, t turn) float64 { return t.perSecond() }), percentile(50), percentile(99),
-		r.median(func(_ int, t turn) float64 { return t.each(t.used.server) }),
-		r.median(func(_ int, t turn) float64 { return t.each(t.used.database) }),
-		r.median(func(_ int, t turn) float64 { return t.each(t.used.load) }),
-		r.median(func(_ int, t turn) float64 { return t.each(t.used.server + t.used.database) }))
+		each(used.server), each(used.database), each(used.load), each(used.server+used.database))
 	if raw != nil {
 		line += fmt.Sprintf("   %.2f", r.median(func(i int, t turn) float64 { return t.perSecond() / raw.turns[i].perSecond() }))
 	}

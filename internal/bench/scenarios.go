@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -24,7 +25,7 @@ func lookUp(ctx context.Context, w *world) error {
 	}
 	for _, clients := range concurrency {
 		err := w.turns(ctx,
-			of("look-up: raw", clients, func() error {
+			ofRaw("look-up: raw", clients, func() error {
 				b := &pgx.Batch{}
 				b.Queue(`select id, resource, version, created_at, modified_at from users
 					where tenant_id = $1 and connection_id = $2 and user_name_key = $3 and deleted_at is null`,
@@ -52,20 +53,21 @@ func patch(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
+	off := make([]atomic.Int64, crowd) // odd: switched off
 	for _, clients := range concurrency {
 		err := w.turns(ctx,
-			of("patch: raw, users row alone", clients, func() error {
+			ofRaw("patch: raw, users row alone", clients, func() error {
 				b := &pgx.Batch{}
-				w.queueSwitch(b, others)
+				w.queueSwitch(b, others[rand.IntN(crowd)])
 				return w.raw.SendBatch(ctx, b).Close()
 			}),
-			of("patch: raw, same rows", clients, func() error { return w.rawPatch(ctx, others) }),
+			ofRaw("patch: raw, same rows", clients, func() error { return w.rawPatch(ctx, others[rand.IntN(crowd)]) }),
 			overHTTP("patch active", clients, w.scim, func(c *client) error {
-				value := "False"
-				if rand.IntN(2) == 0 {
-					value = "True"
+				person, value := rand.IntN(crowd), "True"
+				if off[person].Add(1)%2 == 1 {
+					value = "False"
 				}
-				return c.expect(200, "PATCH", "/t/bench/scim/v2/Users/"+ids[rand.IntN(crowd)],
+				return c.expect(200, "PATCH", "/t/bench/scim/v2/Users/"+ids[person],
 					`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"`+value+`"}]}`)
 			}))
 		if err != nil {
@@ -75,17 +77,17 @@ func patch(ctx context.Context, w *world) error {
 	return nil
 }
 
-func (w *world) queueSwitch(b *pgx.Batch, ids []string) {
+func (w *world) queueSwitch(b *pgx.Batch, id string) {
 	b.Queue(`update users set active = not active, epoch = epoch + 1, version = version + 1, modified_at = now(), resource = $3, search = $4
-		where tenant_id = $1 and id = $2`, w.tenant.ID, ids[rand.IntN(len(ids))], body(1), body(1))
+		where tenant_id = $1 and id = $2`, w.tenant.ID, id, body(1), body(1))
 }
 
-// rawPatch writes the rows of a deactivation: user, change, the end of two
-// assignments, the end of sessions and the request.
-func (w *world) rawPatch(ctx context.Context, ids []string) error {
+// rawPatch writes the rows of a switch: user, sessions, change, two assignments and the
+// request. Where somebody is switched off the two end, which costs raw the same.
+func (w *world) rawPatch(ctx context.Context, id string) error {
 	b := &pgx.Batch{}
-	id, request := ids[rand.IntN(len(ids))], uuid.Must(uuid.NewV7())
-	w.queueSwitch(b, ids)
+	request := uuid.Must(uuid.NewV7())
+	w.queueSwitch(b, id)
 	b.Queue(`update sessions set ended_at = now() where tenant_id = $1 and user_id = $2 and ended_at is null`, w.tenant.ID, id)
 	b.Queue(`insert into changes (tenant_id, connection_id, subject, kind, subject_version, actor, request_id, body, digest)
 		values ($1, $2, $3, 'user.updated', 2, 'raw', $4, '{"active":{"old":true,"new":false}}', $5)`, w.tenant.ID, w.conn.ID, id, request, make([]byte, 32))
@@ -120,7 +122,7 @@ func (w *world) memberCells(ctx context.Context, name string, clients int, crew 
 		return err
 	}
 	return w.turns(ctx,
-		of("member: raw, "+name, clients, func() error { return w.rawMember(ctx, crew.ids) }),
+		ofRaw("member: raw, "+name, clients, func() error { return w.rawMember(ctx, crew) }),
 		overHTTP("member add, "+name, clients, w.scim, func(c *client) error {
 			group, id, err := crew.next(ctx)
 			if err != nil {
@@ -193,16 +195,21 @@ func (w *world) group(ctx context.Context, name string, size int) (string, error
 	return id, w.settle(ctx)
 }
 
-// rawMember writes the rows of a member add under the group's shared lock.
-func (w *world) rawMember(ctx context.Context, ids []string) error {
+// rawMember writes the rows of a member add under the group's shared lock; a role follows
+// where a rule reads the group.
+func (w *world) rawMember(ctx context.Context, crew *crew) error {
 	b := &pgx.Batch{}
 	group, request := uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7())
-	id := ids[rand.IntN(len(ids))]
+	id := crew.ids[rand.IntN(len(crew.ids))]
 	b.Queue(`select pg_advisory_xact_lock_shared(42)`)
 	b.Queue(`select id from users where tenant_id = $1 and id = $2 for no key update`, w.tenant.ID, id)
 	b.Queue(`insert into memberships (tenant_id, connection_id, group_id, member_user) values ($1, $2, $3, $4)`, w.tenant.ID, w.conn.ID, group, id)
 	b.Queue(`insert into changes (tenant_id, connection_id, subject, kind, actor, request_id, body, digest)
 		values ($1, $2, $3, 'group.members', 'raw', $4, $5, $6)`, w.tenant.ID, w.conn.ID, group, request, `{"added":["`+id+`"]}`, make([]byte, 32))
+	if crew.read {
+		b.Queue(`insert into assignments (tenant_id, connection_id, user_id, role, rule, facts, rule_set, from_change)
+			values ($1, $2, $3, 'timesheet.approver', 'groupRoles:1', '["group"]', 1, currval('change_n'))`, w.tenant.ID, w.conn.ID, id)
+	}
 	b.Queue(`insert into provisioning_requests (tenant_id, id, connection_id, method, path, status) values ($1, $2, $3, 'PATCH', '/Groups', 204)`,
 		w.tenant.ID, request, w.conn.ID)
 	return w.raw.SendBatch(ctx, b).Close()
@@ -216,7 +223,7 @@ func check(ctx context.Context, w *world) error {
 	}
 	for _, clients := range concurrency {
 		err := w.turns(ctx,
-			of("check: raw", clients, func() error {
+			ofRaw("check: raw", clients, func() error {
 				b := &pgx.Batch{}
 				b.Queue(`select u.active, u.locked, t.state, c.state, array(select role from assignments a where a.tenant_id = u.tenant_id and a.user_id = u.id and a.until_change is null)
 					from users u join tenants t on t.id = u.tenant_id join connections c on c.tenant_id = u.tenant_id and c.id = u.connection_id
