@@ -104,7 +104,7 @@ func formatted(tree *ast.File) []string {
 }
 
 // senders are the methods that take SQL, and where among their arguments.
-var senders = map[string]int{"Queue": 0, "NewPart": 0, "Exec": 1, "Query": 1, "QueryRow": 1, "ExecContext": 1, "QueryContext": 1, "QueryRowContext": 1, "Prepare": 2}
+var senders = map[string]int{"Queue": 0, "NewPart": 0, "NewSubject": 0, "Exec": 1, "Query": 1, "QueryRow": 1, "ExecContext": 1, "QueryContext": 1, "QueryRowContext": 1, "Prepare": 2}
 
 // pieces are the store's functions, variables and arguments that hold SQL: one of
 // several constants where they are made or given, and in lists what the filter compiler wrote.
@@ -146,7 +146,7 @@ func variableSQL(file source, constants map[string]bool) []string {
 		}
 		name, receiver := called(call)
 		place, ok := senders[name]
-		if ok && len(call.Args) > place && (receiver != "log" || name == "NewPart") {
+		if ok && len(call.Args) > place && (receiver != "log" || strings.HasPrefix(name, "New")) {
 			for _, part := range parts(call.Args[place]) {
 				if !constants[part] && !slices.Contains(pieces, part) {
 					found = append(found, part)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/muster-id/muster/internal/scim"
@@ -278,6 +280,45 @@ func TestARefusedRequestChangesNothing(t *testing.T) {
 			}
 		}
 		before = after
+	}
+}
+
+// Whoever waits for a name that another is leaving comes after it in the log, too.
+func TestWhoWaitsForANameIsLaterInTheLog(t *testing.T) {
+	owner, server := storetest.Database(t)
+	c := ringlingOn(t, storetest.Open(t, server))
+	other := c.create("other@ringling.example", "other")
+	conn, watch := storetest.Look(t, owner, "ringling"), storetest.Look(t, owner, "ringling")
+	const name = "jamie@ringling.example"
+	for what, take := range map[string]func() (store.User, error){
+		"created": func() (store.User, error) {
+			u, _, err := c.scim().CreateUser(t.Context(), person(name, "next"))
+			return u, err
+		},
+		"renamed": func() (store.User, error) { return other, update(c, other, "", set("userName", name)) },
+	} {
+		left := c.create(name, "left by who is "+what)
+		tx := must[pgx.Tx](t)(conn.Begin(t.Context()))
+		if _, err := tx.Exec(t.Context(), `update users set deleted_at = now() where id = $1`, left.ID); err != nil {
+			t.Fatal(err)
+		}
+		var next store.User
+		var all errgroup.Group
+		all.Go(func() (err error) { next, err = take(); return err })
+		awaitLocks(t, watch, 1)
+		before := column[int64](t, conn, `select nextval('change_n')`)[0]
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := all.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if n := column[int64](t, watch, `select max(n) from changes where subject = $1`, next.ID)[0]; n < before {
+			t.Errorf("%s: change %d, and the name was left by change %d", what, n, before)
+		}
+		if err := c.scim().DeleteUser(t.Context(), next.ID.String(), ""); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -82,8 +82,8 @@ func lock(t *testing.T, conn *pgx.Conn, sql, id string) {
 func locksAwaited(t *testing.T, conn *pgx.Conn) (n int) {
 	t.Helper()
 	err := conn.QueryRow(context.Background(), `
-		select count(*) from pg_locks l join pg_database d on d.oid = l.database
-		where not l.granted and d.datname = current_database()`).Scan(&n)
+		select count(*) from pg_locks l join pg_stat_activity a using (pid)
+		where not l.granted and a.datname = current_database()`).Scan(&n)
 	if err != nil {
 		t.Fatal(err)
 	}

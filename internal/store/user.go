@@ -243,12 +243,12 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 
 var (
 	// Who was derived for another day than the database's is stale.
-	insertUser = log.NewPart(`
+	insertUser = log.NewSubject(`
 		insert into users (tenant_id, connection_id, id, user_name_key, external_id, active, derived_until, derived, resource, search)
 		values (@tenant, @connection, @subject, @name, nullif(@external, ''), @active, @until,
 			case when @until::timestamptz is null or @today = (now() at time zone 'utc')::date::text then @derived::bigint end, @resource, @search)`)
 
-	updateUser = log.NewPart(`
+	updateUser = log.NewSubject(`
 		update users set user_name_key = @name, external_id = nullif(@external, ''), active = @active, locked = @locked,
 			deleted_at = case when @deleted then coalesce(deleted_at, now()) end,
 			epoch = epoch + @out, role_epoch = role_epoch + @lost, derived = @derived, derived_until = @until,

@@ -13,9 +13,10 @@ import (
 // A Write is a change and what it does to the rows, as one statement: PostgreSQL begins,
 // plans for and ends one instead of six, and takes what several mention once.
 //
-// All of it sees the rows as they were before, and it is done in no order to rely on: none
-// of it finds what another part wrote, and no two touch one row or one key. What must wait
-// for a lock, or be free of a unique value, is so by a statement before.
+// All of it sees the rows as they were before, and but for the subject's row it is done in
+// no order to rely on: none of it finds what another part wrote, and no two touch one row
+// or one key. What must wait for a lock, or be free of a unique value, is so by a statement
+// before. The subject's row may wait for its name, and the change has its number after that.
 type Write struct {
 	Change Change
 
@@ -26,8 +27,9 @@ type Write struct {
 // A Part is a statement that a Write may hold. In its text @tenant, @connection, @subject
 // and @request are the change's, change.n its number, and any other name a parameter.
 type Part struct {
-	text string
-	own  []string // names of its parameters, each once, as they come
+	text    string
+	own     []string // names of its parameters, each once, as they come
+	subject bool     // writes the one row that the change is of
 }
 
 // A shape is the parts of a Write, in their order; the rest is nil. A change of everything
@@ -40,8 +42,14 @@ var shared = []string{"tenant", "connection", "subject", "request"}
 var parameter = regexp.MustCompile(`@([a-z_]+)`)
 
 // NewPart makes a part of a constant text.
-func NewPart(text string) *Part {
-	p := &Part{text: text}
+func NewPart(text string) *Part { return part(text, false) }
+
+// NewSubject makes the part that writes the one row that the change is of. It comes first
+// in its Write, and does not mention change.n.
+func NewSubject(text string) *Part { return part(text, true) }
+
+func part(text string, subject bool) *Part {
+	p := &Part{text: text, subject: subject}
 	for _, found := range parameter.FindAllStringSubmatch(text, -1) {
 		if name := found[1]; !slices.Contains(shared, name) && !slices.Contains(p.own, name) {
 			p.own = append(p.own, name)
@@ -55,6 +63,9 @@ func NewPart(text string) *Part {
 func (w *Write) Add(p *Part, args ...any) {
 	if len(args) != len(p.own) {
 		panic("log: a part takes " + strconv.Itoa(len(p.own)) + " arguments: " + p.text)
+	}
+	if p.subject && w.parts[0] != nil {
+		panic("log: the subject's row comes first: " + p.text)
 	}
 	for i := range w.parts {
 		if w.parts[i] == nil {
@@ -77,10 +88,10 @@ func Queue(b *pgx.Batch, c Change) {
 	w.AppendTo(b)
 }
 
-// appended is the change itself. Every write begins with it.
+// appended is the change itself; the number is drawn when its row is made.
 var appended = NewPart(`
 	insert into changes (tenant_id, connection_id, subject, request_id, kind, subject_version, actor, body, digest, roles)
-	values (@tenant, @connection, @subject, @request, @kind, nullif(@version::bigint, 0), @actor, @body, @digest, @roles) returning n, at`)
+	select @tenant, @connection, @subject, @request, @kind, nullif(@version::bigint, 0), @actor, @body, @digest, @roles`)
 
 // texts holds the statement of every shape that was asked for: a few dozen.
 var texts sync.Map
@@ -90,22 +101,24 @@ func (s shape) statement() string {
 	if known, ok := texts.Load(s); ok {
 		return known.(string)
 	}
-	var text strings.Builder
-	before := len(shared)
-	add := func(name string, p *Part) {
-		text.WriteString(name + " as (" + p.numbered(before) + ")")
-		before += len(p.own)
-	}
-	text.WriteString("with ")
-	add("change", appended)
+	clauses := []string{""} // the change, once it is known whether it waits for its subject
+	before, from := len(shared)+len(appended.own), ""
 	for i, p := range s {
-		if p != nil {
-			add(", part"+strconv.Itoa(i), p)
+		if p == nil {
+			break
+		}
+		text := p.numbered(before)
+		before += len(p.own)
+		if p.subject {
+			clauses, from = []string{"subject as (" + text + " returning 1)", ""}, " from subject"
+		} else {
+			clauses = append(clauses, "part"+strconv.Itoa(i)+" as ("+text+")")
 		}
 	}
-	text.WriteString(" select at from change")
-	texts.Store(s, text.String())
-	return text.String()
+	clauses[slices.Index(clauses, "")] = "change as (" + appended.numbered(len(shared)) + from + " returning n, at)"
+	text := "with " + strings.Join(clauses, ", ") + " select at from change"
+	texts.Store(s, text)
+	return text
 }
 
 // numbered is the text with its parameters as PostgreSQL names them; the part's own
