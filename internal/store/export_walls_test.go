@@ -2,8 +2,16 @@ package store
 
 import "context"
 
-// Named is the tenant that a connection of the pool names outside a transaction.
-func (s *Store) Named(ctx context.Context) (tenant string, err error) {
-	err = s.pool.QueryRow(ctx, `select coalesce(current_setting('muster.tenant', true), '') || coalesce(current_setting('muster.connection', true), '')`).Scan(&tenant)
-	return tenant, err
+// Named is the tenants that the pool's open connections name outside a transaction.
+func (s *Store) Named(ctx context.Context) (tenants []string, err error) {
+	for _, conn := range s.pool.AcquireAllIdle(ctx) {
+		defer conn.Release()
+		var tenant string
+		err := conn.QueryRow(ctx, `select coalesce(current_setting('muster.tenant', true), '') || coalesce(current_setting('muster.connection', true), '')`).Scan(&tenant)
+		if err != nil {
+			return nil, err
+		}
+		tenants = append(tenants, tenant)
+	}
+	return tenants, nil
 }

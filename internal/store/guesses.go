@@ -6,8 +6,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// guesses are ids of which a process remembers something that decides nothing: whoever
-// acts on it verifies it. They are bounded, some 50 bytes each.
+// guesses are ids of which a process remembers something that may hold no longer. They are
+// bounded, some 50 bytes each. No decision rests on one: it says what to try first, and in
+// whose share of the pool.
 type guesses struct {
 	mu  sync.Mutex
 	ids map[uuid.UUID]bool

@@ -34,12 +34,15 @@ var errNested = errors.New("the group is in other groups")
 // errRead: a rule may read the group, against what was expected.
 var errRead = errors.New("a rule may read the group")
 
+// maxUnread bounds the groups of which a process remembers that no rule read them.
+const maxUnread = 1 << 16
+
 func (c *groupChange) tryOpen(id uuid.UUID) error {
 	c.nested = c.nested || c.mode == nesting || c.dir.token == nil
 	ids := named(c.ops)
 	var held, seen []uuid.UUID
 	nested := false
-	blind := len(ids) == 1 && c.direct(ids) && !c.nested && c.dir.settings.unread.has(id)
+	blind := len(ids) == 1 && c.direct(ids) && !c.nested && c.dir.store.unread.has(id)
 	c.one, c.people = nil, map[uuid.UUID]*person{}
 	c.living, c.members = map[uuid.UUID]string{}, map[uuid.UUID]member{}
 	err := c.tx.open(func(b *pgx.Batch) {
@@ -77,10 +80,10 @@ func (c *groupChange) tryOpen(id uuid.UUID) error {
 		c.above = []rolemap.Group{c.group.asRule()}
 		switch read := c.matters(); {
 		case blind && read:
-			c.dir.settings.unread.drop(id)
+			c.dir.store.unread.drop(id)
 			return errRead
 		case !read:
-			c.dir.settings.unread.add(id, maxUnread)
+			c.dir.store.unread.add(id, maxUnread)
 		}
 	}
 	if err := c.takeOne(id); err != nil {

@@ -27,11 +27,7 @@ type settings struct {
 	connections map[uuid.UUID]connectionSettings
 	counted     map[uuid.UUID]bool  // connections whose groups count
 	failed      func(rolemap.Fault) // reports a rule that could not tell
-	unread      guesses             // groups that no rule read when one of their members last came or went
 }
-
-// maxUnread bounds the unread groups that settings remember.
-const maxUnread = 4096
 
 type connectionSettings struct {
 	name    string

@@ -97,8 +97,10 @@ type Store struct {
 	// transaction that decides.
 	slugs       sync.Map // string → uuid.UUID
 	credentials credentials
-	visits      visits
 	settings    settingsCache
+
+	visits visits
+	unread guesses // groups that no rule read when one of their members last came or went
 
 	cursorTimeout time.Duration
 

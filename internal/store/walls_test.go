@@ -29,7 +29,7 @@ import (
 )
 
 // A saboteur is a tracer that strikes at random amid a batch: it cancels the
-// request's context, kills its backend or panics.
+// request's context, cancels its statement in the database or panics.
 type saboteur struct {
 	armed    atomic.Bool
 	owner    *pgx.Conn
@@ -174,8 +174,8 @@ func (f *fair) poolIsClean() {
 			f.t.Fatalf("%d of %d connections are still taken", stats.Acquired, stats.Max)
 		}
 	}
-	for range 20 {
-		if named := must[string](f.t)(f.store.Named(f.t.Context())); named != "" {
+	for _, named := range must[[]string](f.t)(f.store.Named(f.t.Context())) {
+		if named != "" {
 			f.t.Errorf("a pooled connection still names %s", named)
 		}
 	}
