@@ -30,7 +30,7 @@ type options struct {
 func main() {
 	var o options
 	serve := flag.String("serve", "", "internal: be the server process on this database URL")
-	flag.DurationVar(&o.length, "length", 2500*time.Millisecond, "length of a row")
+	flag.DurationVar(&o.length, "length", 3*time.Second, "length of a row")
 	flag.StringVar(&o.only, "only", "", "run only the scenarios whose name contains this")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server to this file")
 	flag.BoolVar(&o.statements, "statements", false, "say where the database's time goes (slower)")

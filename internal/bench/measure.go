@@ -37,9 +37,8 @@ func overHTTP(name string, clients int, dial func() (*client, error), do func(*c
 
 const (
 	// slice is how long one row is measured before it is the next one's turn.
-	slice = 500 * time.Millisecond
-	// rest is what the background needs to number the changes that were made, and to write
-	// the requests that changed nothing into the log.
+	slice = time.Second
+	// rest is until the requests that changed nothing are written into the log.
 	rest = 1100 * time.Millisecond
 )
 
@@ -118,15 +117,12 @@ func (w *world) turn(ctx context.Context, r *row) error {
 	}
 	all.Wait()
 	t := turn{took: time.Since(begun)}
-	if !r.raw {
-		time.Sleep(rest)
-	}
 	after, err := w.usage()
-	t.used = after.minus(before)
-	if r.raw {
-		err = errors.Join(err, w.nudge())
-		time.Sleep(rest)
+	calm := w.calm(ctx)
+	if !r.raw {
+		after, err = w.usage()
 	}
+	t.used, err = after.minus(before), errors.Join(err, calm)
 	for i := range r.loops {
 		l := &r.loops[i]
 		t.latencies = append(t.latencies, l.latencies...)
@@ -138,15 +134,22 @@ func (w *world) turn(ctx context.Context, r *row) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// nudge makes a change by a request, so that the server looks for changes to number: those
-// of raw told it nothing.
-func (w *world) nudge() error {
+// calm waits until the background has done what followed from a turn. The last change is
+// made by a request, as those of raw tell the server nothing; when it has a number, all
+// before it have theirs.
+func (w *world) calm(ctx context.Context) error {
+	time.Sleep(rest)
 	c, err := w.scim()
 	if err != nil {
 		return err
 	}
 	defer c.conn.Close()
-	return c.expect(201, "POST", "/t/bench/scim/v2/Groups", fmt.Sprintf(`{"displayName":"Nudge %d"}`, w.next.Add(1)))
+	last, err := w.createOne(c, "/t/bench/scim/v2/Groups", fmt.Sprintf(`{"displayName":"Last %d"}`, w.next.Add(1)))
+	for numbered := false; err == nil && !numbered; time.Sleep(10 * time.Millisecond) {
+		err = w.raw.QueryRow(ctx, `select exists (select from changes c join change_numbers using (tenant_id, xid, n)
+			where c.tenant_id = $1 and c.subject = $2)`, w.tenant.ID, last).Scan(&numbered)
+	}
+	return err
 }
 
 // A loop is one client that repeats one thing.
@@ -157,8 +160,8 @@ type loop struct {
 }
 
 // run repeats a client's request for one slice. The clients of a paced row wait for their
-// turns, one after another; a late answer does not slow the rate, and who had to wait for
-// it waited from when its own turn was.
+// turns, one after another. A late answer does not slow the rate, and the request that it
+// held up has waited from its own turn on.
 func (r *row) run(ctx context.Context, l *loop, begun time.Time, i int) {
 	next, every := begun, time.Duration(0)
 	if r.pace > 0 {
@@ -166,11 +169,12 @@ func (r *row) run(ctx context.Context, l *loop, begun time.Time, i int) {
 		next = begun.Add(every * time.Duration(i) / time.Duration(r.clients))
 	}
 	for end := begun.Add(slice); time.Now().Before(end) && ctx.Err() == nil; next = next.Add(every) {
-		if every > 0 {
-			time.Sleep(time.Until(next))
-		}
 		asked := time.Now()
-		if every > 0 {
+		switch early := next.Sub(asked); {
+		case early > 0:
+			time.Sleep(early)
+			asked = time.Now()
+		case every > 0:
 			asked = next
 		}
 		if l.err = l.do(); l.err != nil {
