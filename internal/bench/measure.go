@@ -146,8 +146,9 @@ func (w *world) calm(ctx context.Context) error {
 	defer c.conn.Close()
 	last, err := w.createOne(c, "/t/bench/scim/v2/Groups", fmt.Sprintf(`{"displayName":"Last %d"}`, w.next.Add(1)))
 	for numbered := false; err == nil && !numbered; time.Sleep(10 * time.Millisecond) {
-		err = w.raw.QueryRow(ctx, `select exists (select from changes c join change_numbers using (tenant_id, xid, n)
-			where c.tenant_id = $1 and c.subject = $2)`, w.tenant.ID, last).Scan(&numbered)
+		err = w.raw.QueryRow(ctx, `select coalesce(top.n = (select n from changes where tenant_id = $1 and subject = $2), false)
+			from sequencers s left join change_numbers top on top.tenant_id = s.tenant_id and top.seq = s.top
+			where s.tenant_id = $1`, w.tenant.ID, last).Scan(&numbered)
 	}
 	return err
 }
