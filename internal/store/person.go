@@ -158,6 +158,19 @@ func (p *person) difference() map[string]field {
 	return fields
 }
 
+// searchedAnew reports whether filters read another document of the person than before.
+// What has a column of its own they read there.
+func (p *person) searchedAnew(fields map[string]field) bool {
+	for name := range fields {
+		switch name {
+		case "active", "locked", "deleted":
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 // user is what doors see of the person.
 func (p *person) user(stored []byte) User {
 	return User{

@@ -252,7 +252,7 @@ var (
 		update users set user_name_key = @name, external_id = nullif(@external, ''), active = @active, locked = @locked,
 			deleted_at = case when @deleted then coalesce(deleted_at, now()) end,
 			epoch = epoch + @out, role_epoch = role_epoch + @lost, derived = @derived, derived_until = @until,
-			version = @version, modified_at = now(), resource = @resource, search = @search
+			version = @version, modified_at = now(), resource = @resource, search = coalesce(@search, search)
 		where tenant_id = @tenant and id = @subject`)
 
 	insertEmails = log.NewPart(`
@@ -430,11 +430,15 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 	r := dir.settings.derive(ctx, p)
 	var d delta
 	lost := d.move(p, r.wanted)
-	search := scim.SearchJSON(nil, dir.UserType(), p.resource)
-	w := &log.Write{Change: dir.change(p.connection, p.id, e.kind, p.version, marshal(p.difference()))}
+	fields := p.difference()
+	var search string // none: as it was
+	if p.searchedAnew(fields) {
+		search = string(scim.SearchJSON(nil, dir.UserType(), p.resource))
+	}
+	w := &log.Write{Change: dir.change(p.connection, p.id, e.kind, p.version, marshal(fields))}
 	w.Change.Roles = p.effects(r.wanted)
 	w.Add(updateUser, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
-		one(p.shutOut()), one(lost), r.derived, r.until, p.version, string(stored), string(search))
+		one(p.shutOut()), one(lost), r.derived, r.until, p.version, string(stored), given(search))
 	p.addEmailChange(w)
 	if p.shutOut() {
 		w.Add(endSessions)
