@@ -92,7 +92,9 @@ func locksAwaited(t *testing.T, conn *pgx.Conn) (n int) {
 
 func awaitLocks(t *testing.T, conn *pgx.Conn, n int) {
 	t.Helper()
-	for locksAwaited(t, conn) < n {
-		time.Sleep(5 * time.Millisecond)
+	for deadline := time.Now().Add(stuck); locksAwaited(t, conn) < n; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("fewer than %d wait for a lock", n)
+		}
 	}
 }

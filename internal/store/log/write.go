@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -101,22 +100,20 @@ func (s shape) statement() string {
 	if known, ok := texts.Load(s); ok {
 		return known.(string)
 	}
-	clauses := []string{""} // the change, once it is known whether it waits for its subject
-	before, from := len(shared)+len(appended.own), ""
+	subject, from, parts := "", "", ""
+	before := len(shared) + len(appended.own)
 	for i, p := range s {
 		if p == nil {
 			break
 		}
-		text := p.numbered(before)
-		before += len(p.own)
 		if p.subject {
-			clauses, from = []string{"subject as (" + text + " returning 1)", ""}, " from subject"
+			subject, from = "subject as ("+p.numbered(before)+" returning 1), ", " from subject"
 		} else {
-			clauses = append(clauses, "part"+strconv.Itoa(i)+" as ("+text+")")
+			parts += ", part" + strconv.Itoa(i) + " as (" + p.numbered(before) + ")"
 		}
+		before += len(p.own)
 	}
-	clauses[slices.Index(clauses, "")] = "change as (" + appended.numbered(len(shared)) + from + " returning n, at)"
-	text := "with " + strings.Join(clauses, ", ") + " select at from change"
+	text := "with " + subject + "change as (" + appended.numbered(len(shared)) + from + " returning n, at)" + parts + " select at from change"
 	texts.Store(s, text)
 	return text
 }
