@@ -193,18 +193,21 @@ type delta struct {
 	endedRoles, endedScopes, endedRules             []string
 	addedRoles, addedScopes, addedRules, addedFacts []string
 	version                                         int64
+	keeps                                           bool // somebody keeps a role
 }
 
 // move records the step from held to wanted for one person, and reports
 // whether a role was taken away.
 func (d *delta) move(p *person, wanted []assignment) (lost bool) {
 	for _, a := range p.held {
-		if !slices.Contains(wanted, a) {
-			d.endedUsers = append(d.endedUsers, p.id)
-			d.endedRoles = append(d.endedRoles, a.Role)
-			d.endedScopes = append(d.endedScopes, a.Scope)
-			d.endedRules = append(d.endedRules, a.Rule)
+		if slices.Contains(wanted, a) {
+			d.keeps = true
+			continue
 		}
+		d.endedUsers = append(d.endedUsers, p.id)
+		d.endedRoles = append(d.endedRoles, a.Role)
+		d.endedScopes = append(d.endedScopes, a.Scope)
+		d.endedRules = append(d.endedRules, a.Rule)
 	}
 	for _, a := range wanted {
 		if !slices.Contains(p.held, a) {
@@ -221,7 +224,12 @@ func (d *delta) move(p *person, wanted []assignment) (lost bool) {
 }
 
 var (
-	// Of one person, whom every plan looks up by name.
+	// Of one person, whom every plan looks up by name. They are locked by a statement
+	// before: what they hold is what was read.
+	endOfAll = log.NewPart(`
+		update assignments a set until_change = change.n, until_xid = pg_current_xact_id()
+		from change where a.tenant_id = @tenant and a.user_id = @user and a.until_change is null`)
+
 	endOfOne = log.NewPart(`
 		update assignments a set until_change = change.n, until_xid = pg_current_xact_id()
 		from change, unnest(@roles::text[], @scopes::text[], @rules::text[]) as gone(role, scope, rule)
@@ -244,9 +252,11 @@ var (
 
 // addTo makes the delta part of a write: it is of the write's change.
 func (d *delta) addTo(w *log.Write) {
-	switch len(slices.Compact(slices.Clone(d.endedUsers))) {
-	case 0:
-	case 1:
+	switch people := len(slices.Compact(slices.Clone(d.endedUsers))); {
+	case people == 0:
+	case people == 1 && !d.keeps:
+		w.Add(endOfAll, d.endedUsers[0])
+	case people == 1:
 		w.Add(endOfOne, d.endedRoles, d.endedScopes, d.endedRules, d.endedUsers[0])
 	default:
 		w.Add(endOfMany, d.endedUsers, d.endedRoles, d.endedScopes, d.endedRules)

@@ -121,7 +121,7 @@ func (p *person) changed(stored []byte) bool {
 // shutOut reports whether the person could enter before and must not now, or
 // must prove anew who they are: every session ends.
 func (p *person) shutOut() bool {
-	return p.before.mayHold() != p.mayHold() || p.externalID != p.before.externalID
+	return p.before.mayHold() && !p.mayHold() || p.externalID != p.before.externalID
 }
 
 // A field is what one attribute was and became.
