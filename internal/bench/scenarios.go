@@ -53,7 +53,7 @@ func patch(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	off := make([]atomic.Int64, crowd) // odd: switched off
+	off, offRaw := make([]atomic.Int64, crowd), make([]atomic.Int64, crowd) // odd: switched off
 	for _, clients := range concurrency {
 		err := w.turns(ctx,
 			ofRaw("patch: raw, users row alone", clients, func() error {
@@ -61,7 +61,10 @@ func patch(ctx context.Context, w *world) error {
 				w.queueSwitch(b, others[rand.IntN(crowd)])
 				return w.raw.SendBatch(ctx, b).Close()
 			}),
-			ofRaw("patch: raw, same rows", clients, func() error { return w.rawPatch(ctx, others[rand.IntN(crowd)]) }),
+			ofRaw("patch: raw, same rows", clients, func() error {
+				person := rand.IntN(crowd)
+				return w.rawPatch(ctx, others[person], offRaw[person].Add(1)%2 == 1)
+			}),
 			overHTTP("patch active", clients, w.scim, func(c *client) error {
 				person, value := rand.IntN(crowd), "True"
 				if off[person].Add(1)%2 == 1 {
@@ -82,13 +85,15 @@ func (w *world) queueSwitch(b *pgx.Batch, id string) {
 		where tenant_id = $1 and id = $2`, w.tenant.ID, id, body(1), body(1))
 }
 
-// rawPatch writes the rows of a switch: user, sessions, change, two assignments and the
-// request. Where somebody is switched off the two end, which costs raw the same.
-func (w *world) rawPatch(ctx context.Context, id string) error {
+// rawPatch writes the rows of a switch: user, change, two assignments and the request, and
+// where it is off the sessions. Where it is off the two end, which costs raw the same.
+func (w *world) rawPatch(ctx context.Context, id string, out bool) error {
 	b := &pgx.Batch{}
 	request := uuid.Must(uuid.NewV7())
 	w.queueSwitch(b, id)
-	b.Queue(`update sessions set ended_at = now() where tenant_id = $1 and user_id = $2 and ended_at is null`, w.tenant.ID, id)
+	if out {
+		b.Queue(`update sessions set ended_at = now() where tenant_id = $1 and user_id = $2 and ended_at is null`, w.tenant.ID, id)
+	}
 	b.Queue(`insert into changes (tenant_id, connection_id, subject, kind, subject_version, actor, request_id, body, digest)
 		values ($1, $2, $3, 'user.updated', 2, 'raw', $4, '{"active":{"old":true,"new":false}}', $5)`, w.tenant.ID, w.conn.ID, id, request, make([]byte, 32))
 	b.Queue(`insert into assignments (tenant_id, connection_id, user_id, role, rule, facts, rule_set, from_change)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/muster-id/muster/internal/store"
+	"github.com/muster-id/muster/internal/store/storetest"
 )
 
 const verifier = "a-verifier-of-the-application-with-enough-entropy"
@@ -208,5 +209,61 @@ func TestTwoFirstSignInsOfOnePerson(t *testing.T) {
 		return err == nil && d.Allowed
 	}); n != 20 {
 		t.Errorf("of 20 first sign-ins in as many browsers %d were let in", n)
+	}
+}
+
+// Whatever shuts a person out, lets them in again or makes them prove anew who they are is
+// a new epoch for them, so that nothing from before counts; and who is out has no session.
+func TestAnEpochEnds(t *testing.T) {
+	owner, server := storetest.Database(t)
+	c := ringlingOn(t, storetest.Open(t, server))
+	look := storetest.Look(t, owner, "ringling")
+	jamie := c.create("jamie@ringling.example", "oid-jamie")
+	change := func(name string, value any) func() error {
+		return func() error {
+			_, _, err := c.scim().UpdateUser(t.Context(), jamie.ID.String(), "", set(name, value))
+			return err
+		}
+	}
+	lock := func(locked bool) func() error {
+		return func() error { _, _, err := c.admin().LockUser(t.Context(), jamie.ID, locked); return err }
+	}
+	epoch, oid := int64(1), "oid-jamie"
+	for _, step := range []struct {
+		what  string
+		do    func() error
+		grows int64
+		out   bool
+	}{
+		{"another title", change("title", "rigger"), 0, false},
+		{"switched off", change("active", false), 1, true},
+		{"another title while off", change("title", "clown"), 0, true},
+		{"another externalId while off", change("externalId", "oid-2"), 1, true},
+		{"let in again", change("active", true), 1, false},
+		{"another externalId", change("externalId", "oid-3"), 1, true},
+		{"locked", lock(true), 1, true},
+		{"switched off while locked", change("active", false), 0, true},
+		{"unlocked while off", lock(false), 0, true},
+		{"let in at last", change("active", true), 1, false},
+	} {
+		if d, _ := c.signIn(c.store, identity(oid)); d.Allowed != c.check(jamie).Allowed {
+			t.Fatalf("before %s: a sign-in is allowed: %t, and a check is not the same", step.what, d.Allowed)
+		}
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		epoch += step.grows
+		var got int64
+		var externalID string
+		var sessions int
+		err := look.QueryRow(t.Context(), `select u.epoch, u.external_id,
+			(select count(*) from sessions s where s.user_id = u.id and s.ended_at is null) from users u where u.id = $1`, jamie.ID).Scan(&got, &externalID, &sessions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != epoch || step.out && sessions > 0 {
+			t.Errorf("%s: epoch %d with %d sessions, want %d, and none: %t", step.what, got, sessions, epoch, step.out)
+		}
+		oid = externalID
 	}
 }

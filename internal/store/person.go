@@ -118,10 +118,10 @@ func (p *person) changed(stored []byte) bool {
 	return p.active != b.active || p.locked != b.locked || p.deleted != b.deleted || !bytes.Equal(stored, b.stored)
 }
 
-// shutOut reports whether the person could enter before and must not now, or
-// must prove anew who they are: every session ends.
-func (p *person) shutOut() bool {
-	return p.before.mayHold() && !p.mayHold() || p.externalID != p.before.externalID
+// renewed reports whether what was given to the person before counts no longer: they are
+// shut out, come back, or must prove anew who they are.
+func (p *person) renewed() bool {
+	return p.before.mayHold() != p.mayHold() || p.externalID != p.before.externalID
 }
 
 // A field is what one attribute was and became.

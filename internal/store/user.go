@@ -251,7 +251,7 @@ var (
 	updateUser = log.NewSubject(`
 		update users set user_name_key = @name, external_id = nullif(@external, ''), active = @active, locked = @locked,
 			deleted_at = case when @deleted then coalesce(deleted_at, now()) end,
-			epoch = epoch + @out, role_epoch = role_epoch + @lost, derived = @derived, derived_until = @until,
+			epoch = epoch + @renewed, role_epoch = role_epoch + @lost, derived = @derived, derived_until = @until,
 			version = @version, modified_at = now(), resource = @resource, search = coalesce(@search, search)
 		where tenant_id = @tenant and id = @subject`)
 
@@ -438,9 +438,9 @@ func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, sto
 	w := &log.Write{Change: dir.change(p.connection, p.id, e.kind, p.version, marshal(fields))}
 	w.Change.Roles = p.effects(r.wanted)
 	w.Add(updateUser, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
-		one(p.shutOut()), one(lost), r.derived, r.until, p.version, string(stored), given(search))
+		one(p.renewed()), one(lost), r.derived, r.until, p.version, string(stored), given(search))
 	p.addEmailChange(w)
-	if p.shutOut() {
+	if p.renewed() && p.before.mayHold() { // who might not enter has no session
 		w.Add(endSessions)
 	}
 	if p.deleted || p.externalID != p.before.externalID {
