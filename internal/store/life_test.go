@@ -3,12 +3,15 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/muster-id/muster/internal/scim"
 	"github.com/muster-id/muster/internal/store"
@@ -263,5 +266,53 @@ func TestWhoHasToBeNewIsNotBroughtBack(t *testing.T) {
 	var argument *store.ArgumentError
 	if _, err := c.admin().CreateNewUser(ctx, person("a@ringling.example", "a")); !errors.As(err, &argument) {
 		t.Errorf("of no connection: got %v, want to be told to name one", err)
+	}
+}
+
+// A change to a person finds place in the page of their row: no index is written, and the
+// table does not grow.
+func TestAChangeStaysInItsPage(t *testing.T) {
+	owner, server := storetest.Database(t)
+	c := ringlingOn(t, storetest.Open(t, server))
+	look := storetest.Look(t, owner, "ringling")
+	var people []store.User
+	for i := range 80 {
+		doc := person(fmt.Sprintf("person.%d@ringling.example", i), fmt.Sprintf("oid-%d", i))
+		doc.Resource["title"] = strings.Repeat("rigger ", 90) // their row is of the usual size, 2 kB
+		u, _, err := c.scim().CreateUser(t.Context(), doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		people = append(people, u)
+	}
+	pages := func() map[uuid.UUID]string {
+		rows, err := look.Query(t.Context(), `select id, split_part(ctid::text, ',', 1) from users`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[uuid.UUID]string{}
+		var id uuid.UUID
+		var page string
+		if _, err := pgx.ForEachRow(rows, []any{&id, &page}, func() error { found[id] = page; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	before := pages()
+	for _, active := range []bool{false, true, false} {
+		for _, u := range people {
+			if _, _, err := c.scim().UpdateUser(t.Context(), u.ID.String(), "", set("active", active)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	moved := 0
+	for id, page := range pages() {
+		if before[id] != page {
+			moved++
+		}
+	}
+	if moved > len(people)/8 { // what somebody may still see keeps its place
+		t.Errorf("%d of %d people are in another page than they were made in", moved, len(people))
 	}
 }
