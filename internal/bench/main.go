@@ -91,5 +91,6 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
+	w.printVacuum()
 	return nil
 }

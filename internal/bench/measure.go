@@ -54,12 +54,14 @@ type turn struct {
 // others share are twice as slow from one second to the next: rows that take turns meet
 // the same. The last row is compared with the one before it.
 func (w *world) turns(ctx context.Context, rows ...row) error {
+	if err := w.settle(ctx); err != nil {
+		return err
+	}
 	for i := range rows {
 		if err := rows[i].connect(); err != nil {
 			return fmt.Errorf("%s: %w", rows[i].name, err)
 		}
 	}
-	time.Sleep(rest)
 	for range rows[len(rows)-1].rounds(w.length) {
 		for i := range rows {
 			if err := w.turn(ctx, &rows[i]); err != nil {
@@ -77,17 +79,31 @@ func (w *world) turns(ctx context.Context, rows ...row) error {
 	return nil
 }
 
-// connect makes a row's clients. Each sends one request, so that connections are open and
-// statements prepared before the clock starts.
+// connect makes a row's clients.
 func (r *row) connect() error {
-	var all errgroup.Group
 	for range r.clients {
 		do, err := r.prepare()
 		if err != nil {
 			return err
 		}
 		r.loops = append(r.loops, loop{do: do})
-		all.Go(do)
+	}
+	return nil
+}
+
+// warm sends a dozen requests from each client, so that connections are open and
+// statements planned before the clock starts: both are done anew after a vacuum, and
+// where raw has made a table many times larger.
+func (r *row) warm() error {
+	const dozen = 12
+	var all errgroup.Group
+	for _, l := range r.loops {
+		all.Go(func() (err error) {
+			for i := 0; i < dozen && err == nil; i++ {
+				err = l.do()
+			}
+			return err
+		})
 	}
 	return all.Wait()
 }
@@ -103,9 +119,12 @@ func (r *row) rounds(length time.Duration) int {
 	return n
 }
 
-// turn measures one row for one slice. What the background does after it is on its
-// account; of raw's changes it is on nobody's.
+// turn measures one row for one slice. What the background does in the second after it is
+// on its account; of raw's changes it is on nobody's.
 func (w *world) turn(ctx context.Context, r *row) error {
+	if err := r.warm(); err != nil {
+		return err
+	}
 	before, err := w.usage()
 	if err != nil {
 		return err
@@ -117,12 +136,11 @@ func (w *world) turn(ctx context.Context, r *row) error {
 	}
 	all.Wait()
 	t := turn{took: time.Since(begun)}
-	after, err := w.usage()
-	calm := w.calm(ctx)
 	if !r.raw {
-		after, err = w.usage()
+		time.Sleep(rest)
 	}
-	t.used, err = after.minus(before), errors.Join(err, calm)
+	after, err := w.usage()
+	t.used, err = after.minus(before), errors.Join(err, w.calm(ctx))
 	for i := range r.loops {
 		l := &r.loops[i]
 		t.latencies = append(t.latencies, l.latencies...)
@@ -134,11 +152,10 @@ func (w *world) turn(ctx context.Context, r *row) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// calm waits until the background has done what followed from a turn. The last change is
-// made by a request, as those of raw tell the server nothing; when it has a number, all
-// before it have theirs.
+// calm waits until the background has done what followed from a turn of raw, too. The last
+// change is made by a request, as those of raw tell the server nothing; when it has a
+// number, all before it have theirs.
 func (w *world) calm(ctx context.Context) error {
-	time.Sleep(rest)
 	c, err := w.scim()
 	if err != nil {
 		return err

@@ -54,6 +54,17 @@ func patch(ctx context.Context, w *world) error {
 		return err
 	}
 	off, offRaw := make([]atomic.Int64, crowd), make([]atomic.Int64, crowd) // odd: switched off
+	change := func(c *client, person int) error {
+		value := "True"
+		if off[person].Add(1)%2 == 1 {
+			value = "False"
+		}
+		return c.expect(200, "PATCH", "/t/bench/scim/v2/Users/"+ids[person],
+			`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"`+value+`"}]}`)
+	}
+	if err := w.each(ctx, "people who are off", crowd/2, change); err != nil { // from the start there are both
+		return err
+	}
 	for _, clients := range concurrency {
 		err := w.turns(ctx,
 			ofRaw("patch: raw, users row alone", clients, func() error {
@@ -65,14 +76,7 @@ func patch(ctx context.Context, w *world) error {
 				person := rand.IntN(crowd)
 				return w.rawPatch(ctx, others[person], offRaw[person].Add(1)%2 == 1)
 			}),
-			overHTTP("patch active", clients, w.scim, func(c *client) error {
-				person, value := rand.IntN(crowd), "True"
-				if off[person].Add(1)%2 == 1 {
-					value = "False"
-				}
-				return c.expect(200, "PATCH", "/t/bench/scim/v2/Users/"+ids[person],
-					`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":"active","value":"`+value+`"}]}`)
-			}))
+			overHTTP("patch active", clients, w.scim, func(c *client) error { return change(c, rand.IntN(crowd)) }))
 		if err != nil {
 			return err
 		}

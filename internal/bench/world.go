@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ type world struct {
 	conn       registry.Connection
 	token      string
 	secret     string
+	vacuums    []time.Duration // CPU of the database, of each
 }
 
 var key = []byte("a key-encryption key for bench..")
@@ -160,12 +162,15 @@ func (w *world) openRaw(ctx context.Context) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// settings load what counts statements, where it was asked for: it costs CPU.
+// settings leave vacuum to settle: a process that comes once a minute, mostly for what raw
+// left behind, would be on the account of whose turn it is. What counts statements is
+// loaded where it was asked for: it costs CPU.
 func (w *world) settings() map[string]string {
-	if !w.statements {
-		return nil
+	s := map[string]string{"autovacuum": "off"}
+	if w.statements {
+		s["shared_preload_libraries"], s["pg_stat_statements.track"] = "pg_stat_statements", "all"
 	}
-	return map[string]string{"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "all"}
+	return s
 }
 
 // printStatements says where the database's time of a scenario went.
@@ -187,9 +192,25 @@ func (w *world) printStatements(ctx context.Context) error {
 // settle is what autovacuum does a minute later: statistics, and plans that
 // know them.
 func (w *world) settle(ctx context.Context) error {
-	_, err := w.cluster.Psql(ctx, database, "vacuum analyze")
+	before, err := w.usage()
+	if err != nil {
+		return err
+	}
+	if _, err := w.cluster.Psql(ctx, database, "vacuum analyze"); err != nil {
+		return err
+	}
 	w.raw.Reset()
+	after, err := w.usage()
+	w.vacuums = append(w.vacuums, after.minus(before).database)
 	return err
+}
+
+// printVacuum says what vacuum has cost, which is on no row's account.
+func (w *world) printVacuum() {
+	slices.Sort(w.vacuums)
+	if n := len(w.vacuums); n > 0 {
+		fmt.Printf("vacuum analyze, on no row's account: %d times, %.2f s of CPU in the median; autovacuum comes once a minute\n", n, w.vacuums[n/2].Seconds())
+	}
 }
 
 // spawn starts the server as a process of its own.

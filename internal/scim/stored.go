@@ -1,9 +1,9 @@
 package scim
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -111,7 +111,7 @@ func appendValue(dst []byte, a *Attribute, v any, text textAppender) []byte {
 // any white space, as a database gives it back. It trusts the values and
 // refuses only what AppendJSON cannot have written.
 func ParseStored(rt *ResourceType, stored []byte) (Resource, error) {
-	p := storedParser{jsontext.NewDecoder(bytes.NewBuffer(stored), jsontext.AllowDuplicateNames(true))}
+	p := &storedParser{text: string(stored)}
 	r, err := p.resource(rt)
 	if err != nil {
 		return nil, fmt.Errorf("scim: stored %s: %w", rt.Name, err)
@@ -119,9 +119,15 @@ func ParseStored(rt *ResourceType, stored []byte) (Resource, error) {
 	return r, nil
 }
 
-type storedParser struct{ dec *jsontext.Decoder }
+// A storedParser reads a JSON text that was checked before it was stored. The strings
+// that it reads share the text's memory.
+type storedParser struct {
+	text  string
+	at    int
+	depth int
+}
 
-func (p storedParser) resource(rt *ResourceType) (Resource, error) {
+func (p *storedParser) resource(rt *ResourceType) (Resource, error) {
 	r := make(Resource, 16)
 	err := p.object(func(name string) error {
 		if a := rt.Core.byName[name]; a != nil {
@@ -129,7 +135,7 @@ func (p storedParser) resource(rt *ResourceType) (Resource, error) {
 		}
 		ext := rt.Extension(name)
 		if ext == nil {
-			return p.dec.SkipValue()
+			return p.skip()
 		}
 		container, err := p.attributes(ext.byName)
 		r[ext.ID] = container
@@ -138,40 +144,18 @@ func (p storedParser) resource(rt *ResourceType) (Resource, error) {
 	return r, err
 }
 
-// object calls field with each name of an object, before its value.
-func (p storedParser) object(field func(name string) error) error {
-	if tok, err := p.dec.ReadToken(); err != nil || tok.Kind() != jsontext.KindBeginObject {
-		return unexpected(tok, err)
-	}
-	for p.dec.PeekKind() != jsontext.KindEndObject {
-		quoted, err := p.dec.ReadValue()
-		if err != nil {
-			return err
-		}
-		name, err := unquoteName(quoted)
-		if err != nil {
-			return err
-		}
-		if err := field(name); err != nil {
-			return err
-		}
-	}
-	_, err := p.dec.ReadToken()
-	return err
-}
-
-func (p storedParser) attributes(byName map[string]*Attribute) (map[string]any, error) {
+func (p *storedParser) attributes(byName map[string]*Attribute) (map[string]any, error) {
 	values := make(map[string]any, 4)
 	err := p.object(func(name string) error {
 		if a := byName[name]; a != nil {
 			return p.value(values, a)
 		}
-		return p.dec.SkipValue()
+		return p.skip()
 	})
 	return values, err
 }
 
-func (p storedParser) value(into map[string]any, a *Attribute) (err error) {
+func (p *storedParser) value(into map[string]any, a *Attribute) (err error) {
 	if a.Multi {
 		into[a.Name], err = p.elements(a)
 	} else {
@@ -180,49 +164,139 @@ func (p storedParser) value(into map[string]any, a *Attribute) (err error) {
 	return err
 }
 
-func (p storedParser) elements(a *Attribute) (any, error) {
-	if tok, err := p.dec.ReadToken(); err != nil || tok.Kind() != jsontext.KindBeginArray {
-		return nil, unexpected(tok, err)
-	}
+func (p *storedParser) elements(a *Attribute) (any, error) {
 	values := make([]any, 0, 2)
-	for p.dec.PeekKind() != jsontext.KindEndArray {
+	err := p.each('[', ']', func() error {
 		v, err := p.element(a)
-		if err != nil {
-			return nil, err
-		}
 		values = append(values, v)
-	}
-	_, err := p.dec.ReadToken()
+		return err
+	})
 	return values, err
 }
 
-func (p storedParser) element(a *Attribute) (any, error) {
-	if a.Type == TypeComplex {
+func (p *storedParser) element(a *Attribute) (any, error) {
+	switch {
+	case a.Type == TypeComplex:
 		return p.attributes(a.byName)
+	case p.next() == '"':
+		return p.string()
 	}
-	tok, err := p.dec.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	switch kind := tok.Kind(); {
-	case kind == jsontext.KindString:
-		return tok.String(), nil
-	case kind == jsontext.KindTrue || kind == jsontext.KindFalse:
-		return tok.Bool(), nil
-	case kind == jsontext.KindNumber && a.Type == TypeInteger:
-		return strconv.ParseInt(tok.String(), 10, 64)
-	case kind == jsontext.KindNumber:
-		if d, ok := parseDecimal(tok.String()); ok {
+	switch literal := p.literal(); {
+	case literal == "true" || literal == "false":
+		return literal == "true", nil
+	case literal == "" || strings.Trim(literal, "+-.0123456789Ee") != "":
+		return nil, p.unexpected()
+	case a.Type == TypeInteger:
+		return strconv.ParseInt(literal, 10, 64)
+	default:
+		if d, ok := parseDecimal(literal); ok {
 			return d, nil
 		}
-		return strconv.ParseFloat(tok.String(), 64)
+		return strconv.ParseFloat(literal, 64)
 	}
-	return nil, unexpected(tok, nil)
 }
 
-func unexpected(tok jsontext.Token, err error) error {
-	if err != nil {
-		return err
+// object calls field with each name of an object, before its value.
+func (p *storedParser) object(field func(name string) error) error {
+	return p.each('{', '}', func() error {
+		name, err := p.string()
+		if err != nil {
+			return err
+		}
+		if !p.takes(':') {
+			return p.unexpected()
+		}
+		return field(name)
+	})
+}
+
+// each calls item where each item of an object or array begins.
+func (p *storedParser) each(begin, end byte, item func() error) error {
+	if p.depth++; p.depth > maxDepth || !p.takes(begin) {
+		return p.unexpected()
 	}
-	return fmt.Errorf("unexpected %s", tok.Kind())
+	defer func() { p.depth-- }()
+	if p.takes(end) {
+		return nil
+	}
+	for {
+		if err := item(); err != nil || p.takes(end) {
+			return err
+		}
+		if !p.takes(',') {
+			return p.unexpected()
+		}
+	}
+}
+
+// skip passes over a value that the schemas do not know any more.
+func (p *storedParser) skip() (err error) {
+	switch p.next() {
+	case '{':
+		return p.object(func(string) error { return p.skip() })
+	case '[':
+		return p.each('[', ']', p.skip)
+	case '"':
+		_, err = p.string()
+	default:
+		if p.literal() == "" {
+			err = p.unexpected()
+		}
+	}
+	return err
+}
+
+// next is the byte that follows after white space, 0 at the end.
+func (p *storedParser) next() byte {
+	for ; p.at < len(p.text); p.at++ {
+		if c := p.text[p.at]; c > ' ' {
+			return c
+		}
+	}
+	return 0
+}
+
+// takes passes over c where it is next.
+func (p *storedParser) takes(c byte) bool {
+	if p.next() != c {
+		return false
+	}
+	p.at++
+	return true
+}
+
+func (p *storedParser) string() (string, error) {
+	if !p.takes('"') {
+		return "", p.unexpected()
+	}
+	begin := p.at
+	for escaped := false; p.at < len(p.text); p.at++ {
+		switch p.text[p.at] {
+		case '\\':
+			escaped = true
+			p.at++
+		case '"':
+			p.at++
+			if escaped {
+				s, err := jsontext.AppendUnquote(nil, p.text[begin-1:p.at])
+				return string(s), err
+			}
+			return p.text[begin : p.at-1], nil
+		}
+	}
+	return "", p.unexpected()
+}
+
+// literal is what stands there up to the end of the value.
+func (p *storedParser) literal() string {
+	p.next()
+	begin := p.at
+	for p.at < len(p.text) && p.text[p.at] > ' ' && strings.IndexByte(",]}", p.text[p.at]) < 0 {
+		p.at++
+	}
+	return p.text[begin:p.at]
+}
+
+func (p *storedParser) unexpected() error {
+	return fmt.Errorf("not what was stored, at byte %d", min(p.at, len(p.text)))
 }
