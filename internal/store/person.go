@@ -1,11 +1,10 @@
 package store
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +20,7 @@ import (
 type person struct {
 	id, connection uuid.UUID
 	resource       scim.Resource
-	stored         []byte // resource as it stands in the row
+	stored         []byte // resource as it stands in the row, or will
 	userNameKey    string
 	externalID     string
 	active, locked bool
@@ -112,70 +111,38 @@ func (p *person) become(next scim.Resource) error {
 // mayHold reports whether the person may hold roles at all.
 func (p *person) mayHold() bool { return p.active && !p.locked && !p.deleted }
 
-// changed reports whether anything about the row differs from what was locked.
-func (p *person) changed(stored []byte) bool {
-	b := p.before
-	return p.active != b.active || p.locked != b.locked || p.deleted != b.deleted || !bytes.Equal(stored, b.stored)
-}
-
 // renewed reports whether what was given to the person before counts no longer: they are
 // shut out, come back, or must prove anew who they are.
 func (p *person) renewed() bool {
 	return p.before.mayHold() != p.mayHold() || p.externalID != p.before.externalID
 }
 
-// A field is what one attribute was and became.
-type field struct {
-	Old any `json:"old,omitempty"`
-	New any `json:"new,omitempty"`
-}
-
-// differing is what changed between two states of a resource, and nothing else.
-func differing(old, next scim.Resource) map[string]field {
-	fields := map[string]field{}
-	for name := range old {
-		if !reflect.DeepEqual(old[name], next[name]) {
-			fields[name] = field{Old: old[name], New: next[name]}
+// differences are what has changed of the person: the body of the change.
+func (p *person) differences() ([]scim.Difference, error) {
+	differences, err := scim.Differences(p.before.stored, p.stored)
+	flag := func(name string, was, is bool) {
+		if was != is {
+			differences = append(differences, scim.Difference{Name: name, Old: strconv.FormatBool(was), New: strconv.FormatBool(is)})
 		}
 	}
-	for name, value := range next {
-		if _, had := old[name]; !had {
-			fields[name] = field{New: value}
-		}
-	}
-	return fields
-}
-
-// difference is the body of the change.
-func (p *person) difference() map[string]field {
-	fields := differing(p.before.resource, p.resource)
-	if p.locked != p.before.locked {
-		fields["locked"] = field{Old: p.before.locked, New: p.locked}
-	}
-	if p.deleted != p.before.deleted {
-		fields["deleted"] = field{Old: p.before.deleted, New: p.deleted}
-	}
-	return fields
+	flag("locked", p.before.locked, p.locked)
+	flag("deleted", p.before.deleted, p.deleted)
+	return differences, err
 }
 
 // searchedAnew reports whether filters read another document of the person than before.
 // What has a column of its own they read there.
-func (p *person) searchedAnew(fields map[string]field) bool {
-	for name := range fields {
-		switch name {
-		case "active", "locked", "deleted":
-		default:
-			return true
-		}
-	}
-	return false
+func searchedAnew(differences []scim.Difference) bool {
+	return slices.ContainsFunc(differences, func(d scim.Difference) bool {
+		return d.Name != "active" && d.Name != "locked" && d.Name != "deleted"
+	})
 }
 
 // user is what doors see of the person.
-func (p *person) user(stored []byte) User {
+func (p *person) user() User {
 	return User{
 		ID: p.id, Connection: p.connection, ExternalID: p.externalID, Created: p.created, Modified: p.modified,
-		Version: p.version, JSON: stored, Locked: p.locked, Active: p.active, Deleted: p.deleted, Groups: p.refs,
+		Version: p.version, JSON: p.stored, Locked: p.locked, Active: p.active, Deleted: p.deleted, Groups: p.refs,
 	}
 }
 

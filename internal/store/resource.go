@@ -160,12 +160,18 @@ func (dir *Directory) tryResource(tx *transaction, id uuid.UUID, e resourceEdit)
 		return r, false, err
 	}
 	c := changedResource{resource: &r, rt: rt, old: old}
+	text := []byte("{}") // of what is deleted nothing stays
 	if e.change != nil {
 		if c.next, c.notes, err = e.change(old); err != nil {
 			return r, false, err
 		}
-		text := scim.AppendJSON(nil, rt, c.next)
-		if string(text) == string(r.JSON) {
+		text = scim.AppendJSON(nil, rt, c.next)
+	}
+	if c.differences, err = scim.Differences(r.JSON, text); err != nil {
+		return r, false, err
+	}
+	if e.change != nil {
+		if len(c.differences) == 0 {
 			dir.unchanged(c.notes)
 			return r, false, nil
 		}
@@ -199,7 +205,9 @@ type changedResource struct {
 	resource  *Resource // as it will be
 	rt        *scim.ResourceType
 	old, next scim.Resource // next nil: it is deleted
-	notes     []scim.Note
+
+	differences []scim.Difference
+	notes       []scim.Note
 }
 
 func (dir *Directory) saveResource(b *pgx.Batch, c changedResource, e resourceEdit) {
@@ -214,6 +222,6 @@ func (dir *Directory) saveResource(b *pgx.Batch, c changedResource, e resourceEd
 			dir.tenant, r.ID, r.ExternalID, r.Version, string(r.JSON), string(scim.SearchJSON(nil, c.rt, c.next)))
 	}
 	dir.queueClaims(b, claimant{r.Connection, r.ID}, c.rt.Claims(c.old), c.rt.Claims(c.next))
-	w := &log.Write{Change: dir.change(r.Connection, r.ID, resourceChange(c.rt, e.what), r.Version, marshal(differing(c.old, c.next)))}
+	w := &log.Write{Change: dir.change(r.Connection, r.ID, resourceChange(c.rt, e.what), r.Version, scim.AppendDifferences(nil, c.differences))}
 	dir.queueWrite(b, w, e.status, c.notes, nil)
 }

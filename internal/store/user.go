@@ -201,10 +201,10 @@ func (dir *Directory) tryNew(ctx context.Context, doc scim.Document) (*person, U
 	if err := p.become(doc.Resource); err != nil {
 		return p, User{}, dir.refuse(ctx, err)
 	}
-	stored := scim.AppendJSON(nil, dir.UserType(), p.resource)
+	p.stored = scim.AppendJSON(nil, dir.UserType(), p.resource)
 	search := scim.SearchJSON(nil, dir.UserType(), p.resource)
 	err := dir.retryRules(ctx, func() error {
-		return dir.store.write(ctx, func() *pgx.Batch { return dir.insertUser(ctx, p, stored, search, doc.Notes) })
+		return dir.store.write(ctx, func() *pgx.Batch { return dir.insertUser(ctx, p, search, doc.Notes) })
 	})
 	if err = dir.resolve(ctx, err); err != nil {
 		return p, User{}, err
@@ -216,10 +216,10 @@ func (dir *Directory) tryNew(ctx context.Context, doc scim.Document) (*person, U
 		return p, u, err
 	}
 	p.modified = p.created
-	return p, p.user(stored), nil
+	return p, p.user(), nil
 }
 
-func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search []byte, notes []scim.Note) *pgx.Batch {
+func (dir *Directory) insertUser(ctx context.Context, p *person, search []byte, notes []scim.Note) *pgx.Batch {
 	r := dir.settings.derive(ctx, p)
 	b := &pgx.Batch{}
 	if p.active && p.externalID != "" {
@@ -227,9 +227,9 @@ func (dir *Directory) insertUser(ctx context.Context, p *person, stored, search 
 	} else {
 		dir.enterCurrent(b)
 	}
-	w := &log.Write{Change: dir.change(p.connection, p.id, "user.created", 1, stored)}
+	w := &log.Write{Change: dir.change(p.connection, p.id, "user.created", 1, p.stored)}
 	w.Change.Roles = p.effects(r.wanted)
-	w.Add(insertUser, p.userNameKey, p.externalID, p.active, r.until, date(p.now), r.derived, string(stored), string(search))
+	w.Add(insertUser, p.userNameKey, p.externalID, p.active, r.until, date(p.now), r.derived, string(p.stored), string(search))
 	if keys := emails(p.resource); len(keys) > 0 {
 		w.Add(insertEmails, keys)
 	}
@@ -388,16 +388,20 @@ func (dir *Directory) tryUser(ctx context.Context, tx *transaction, e userEdit) 
 	if err != nil {
 		return User{}, false, err
 	}
-	stored := scim.AppendJSON(nil, dir.UserType(), p.resource)
-	if !p.changed(stored) {
+	p.stored = scim.AppendJSON(nil, dir.UserType(), p.resource)
+	differences, err := p.differences()
+	if err != nil {
+		return User{}, false, err
+	}
+	if len(differences) == 0 {
 		dir.unchanged(notes)
-		return p.user(p.stored), false, nil
+		return p.user(), false, nil
 	}
 	p.version++
 	p.modified = p.now
-	err = tx.commit(func(b *pgx.Batch) { dir.saveUser(ctx, b, p, stored, e, notes) })
+	err = tx.commit(func(b *pgx.Batch) { dir.saveUser(ctx, b, p, e, differences, notes) })
 	dir.count(notes)
-	return p.user(stored), true, err
+	return p.user(), true, err
 }
 
 // lockUser is the first trip: lock the row, then read in a new statement what
@@ -426,19 +430,18 @@ func (dir *Directory) lockUser(tx *transaction, e userEdit) (*person, error) {
 }
 
 // saveUser queues everything that follows from the change to p.
-func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, stored []byte, e userEdit, notes []scim.Note) {
+func (dir *Directory) saveUser(ctx context.Context, b *pgx.Batch, p *person, e userEdit, differences []scim.Difference, notes []scim.Note) {
 	r := dir.settings.derive(ctx, p)
 	var d delta
 	lost := d.move(p, r.wanted)
-	fields := p.difference()
 	var search string // none: as it was
-	if p.searchedAnew(fields) {
+	if searchedAnew(differences) {
 		search = string(scim.SearchJSON(nil, dir.UserType(), p.resource))
 	}
-	w := &log.Write{Change: dir.change(p.connection, p.id, e.kind, p.version, marshal(fields))}
+	w := &log.Write{Change: dir.change(p.connection, p.id, e.kind, p.version, scim.AppendDifferences(nil, differences))}
 	w.Change.Roles = p.effects(r.wanted)
 	w.Add(updateUser, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
-		one(p.renewed()), one(lost), r.derived, r.until, p.version, string(stored), given(search))
+		one(p.renewed()), one(lost), r.derived, r.until, p.version, string(p.stored), given(search))
 	p.addEmailChange(w)
 	if p.renewed() && p.before.mayHold() { // who might not enter has no session
 		w.Add(endSessions)
