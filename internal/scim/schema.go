@@ -24,6 +24,15 @@ type Schema struct {
 
 	byName map[string]*Attribute
 	unique []leaf // what a tenant has declared unique
+	hidden []leaf
+}
+
+// Hidden calls name with the name of each attribute and sub-attribute that is never
+// returned (RFC 7643 §7, returned and mutability).
+func (s *Schema) Hidden(name func(string)) {
+	for _, l := range s.hidden {
+		name(l.last().Name)
+	}
 }
 
 // Attribute returns the attribute called name, in any letter case, or nil.
@@ -66,6 +75,7 @@ func newSchema(stock elimity.Schema, extension bool) *Schema {
 func (s *Schema) index() {
 	s.byName = index(s.Attributes)
 	s.unique = s.leaves(func(a *Attribute) bool { return a.Declared && a.Uniqueness != UniqueNone })
+	s.hidden = s.leaves(func(a *Attribute) bool { return a.Returned == ReturnedNever || a.Mutability == WriteOnly })
 }
 
 func externalID() elimity.CoreAttribute {

@@ -191,7 +191,7 @@ func appendObject(dst []byte, shown parts, fields []field) []byte {
 	dst = append(dst, '{')
 	first := true
 	for _, f := range fields {
-		if f.value == "" || !shown[f.name] {
+		if f.value == "" || !slices.Contains(shown, f.name) {
 			continue
 		}
 		if !first {

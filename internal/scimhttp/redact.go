@@ -80,19 +80,15 @@ func redact(body []byte, types []*scim.ResourceType) string {
 // are called like a secret; nil where there are none.
 func neverReturned(types []*scim.ResourceType) *words {
 	var names []string
-	add := func(a *scim.Attribute) {
-		if (a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly) && !secretWords.in(a.Name) {
-			names = append(names, strings.ToLower(a.Name))
+	add := func(name string) {
+		if !secretWords.in(name) {
+			names = append(names, strings.ToLower(name))
 		}
 	}
 	for _, rt := range types {
-		for _, schema := range append([]*scim.Schema{rt.Core}, rt.Extensions...) {
-			for _, a := range schema.Attributes {
-				add(a)
-				for _, sub := range a.Sub {
-					add(sub)
-				}
-			}
+		rt.Core.Hidden(add)
+		for _, extension := range rt.Extensions {
+			extension.Hidden(add)
 		}
 	}
 	if names == nil {

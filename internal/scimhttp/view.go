@@ -19,11 +19,11 @@ type view struct {
 
 // parts are the sub-attributes that are shown of a complex attribute; nil when
 // it is not shown at all.
-type parts map[string]bool
+type parts []string
 
 var (
-	metaParts = []string{"resourceType", "created", "lastModified", "location", "version"}
-	rowParts  = []string{"value", "$ref", "type", "display"}
+	metaParts = parts{"resourceType", "created", "lastModified", "location", "version"}
+	rowParts  = parts{"value", "$ref", "type", "display"}
 )
 
 // rows names the attribute of rt that is kept as rows, "" where there is none.
@@ -60,13 +60,18 @@ func (v view) specifying(given scim.Specified) view {
 	return v
 }
 
-func (v view) shown(name string, sub []string) parts {
-	if !v.projection.Includes(name) {
+func (v view) shown(name string, all parts) parts {
+	switch {
+	case v.projection.All():
+		return all
+	case !v.projection.Includes(name):
 		return nil
 	}
 	shown := parts{}
-	for _, part := range sub {
-		shown[part] = v.projection.Includes(name + "." + part)
+	for _, part := range all {
+		if v.projection.Includes(name + "." + part) {
+			shown = append(shown, part)
+		}
 	}
 	return shown
 }
