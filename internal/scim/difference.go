@@ -1,6 +1,9 @@
 package scim
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Difference is what one attribute of a resource was and became, as JSON; "" for an
 // attribute that is not there.
@@ -9,7 +12,8 @@ type Difference struct{ Name, Old, New string }
 // Differences are the attributes that differ between two texts that [AppendJSON] wrote.
 // An extension is one attribute.
 func Differences(old, next []byte) ([]Difference, error) {
-	var all, found []Difference
+	const usual = 16 // attributes of a resource
+	all := make([]Difference, 0, usual)
 	err := members(old, func(name, value string) { all = append(all, Difference{Name: name, Old: value}) })
 	if err == nil {
 		err = members(next, func(name, value string) {
@@ -25,12 +29,7 @@ func Differences(old, next []byte) ([]Difference, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scim: compare what is stored: %w", err)
 	}
-	for _, d := range all {
-		if d.Old != d.New {
-			found = append(found, d)
-		}
-	}
-	return found, nil
+	return slices.DeleteFunc(all, func(d Difference) bool { return d.Old == d.New }), nil
 }
 
 // AppendDifferences appends them as one JSON object, by name: {"active":{"old":true,"new":false}}.
