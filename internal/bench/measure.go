@@ -62,6 +62,9 @@ func (w *world) turns(ctx context.Context, rows ...row) error {
 			return fmt.Errorf("%s: %w", rows[i].name, err)
 		}
 	}
+	if err := w.calm(ctx); err != nil {
+		return err
+	}
 	for range rows[len(rows)-1].rounds(w.length) {
 		for i := range rows {
 			if err := w.turn(ctx, &rows[i]); err != nil {
@@ -119,8 +122,8 @@ func (r *row) rounds(length time.Duration) int {
 	return n
 }
 
-// turn measures one row for one slice. What the background does in the second after it is
-// on its account; of raw's changes it is on nobody's.
+// turn measures one row for one slice. What the background does after it is on its
+// account; of raw's changes it is on nobody's.
 func (w *world) turn(ctx context.Context, r *row) error {
 	if err := r.warm(); err != nil {
 		return err
@@ -136,11 +139,12 @@ func (w *world) turn(ctx context.Context, r *row) error {
 	}
 	all.Wait()
 	t := turn{took: time.Since(begun)}
-	if !r.raw {
-		time.Sleep(rest)
-	}
 	after, err := w.usage()
-	t.used, err = after.minus(before), errors.Join(err, w.calm(ctx))
+	calm := w.calm(ctx)
+	if !r.raw {
+		after, err = w.usage()
+	}
+	t.used, err = after.minus(before), errors.Join(err, calm)
 	for i := range r.loops {
 		l := &r.loops[i]
 		t.latencies = append(t.latencies, l.latencies...)
@@ -152,10 +156,11 @@ func (w *world) turn(ctx context.Context, r *row) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// calm waits until the background has done what followed from a turn of raw, too. The last
-// change is made by a request, as those of raw tell the server nothing; when it has a
-// number, all before it have theirs.
+// calm waits until the background has done what followed from a turn. The last change is
+// made by a request, as those of raw tell the server nothing; when it has a number, all
+// before it have theirs.
 func (w *world) calm(ctx context.Context) error {
+	time.Sleep(rest)
 	c, err := w.scim()
 	if err != nil {
 		return err

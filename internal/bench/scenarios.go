@@ -65,6 +65,9 @@ func patch(ctx context.Context, w *world) error {
 	if err := w.each(ctx, "people who are off", crowd/2, change); err != nil { // from the start there are both
 		return err
 	}
+	for i := range crowd / 2 {
+		offRaw[i].Store(1)
+	}
 	for _, clients := range concurrency {
 		err := w.turns(ctx,
 			ofRaw("patch: raw, users row alone", clients, func() error {
@@ -111,7 +114,7 @@ func (w *world) rawPatch(ctx context.Context, id string, out bool) error {
 // member adds people to one group: 1 client beside 32, an empty group beside one of
 // 100,000, and beside one that a rule reads.
 func member(ctx context.Context, w *world) error {
-	ids, _, err := w.people(ctx, 2*crowd)
+	ids, _, err := w.people(ctx, 3*crowd) // more than a row adds
 	if err != nil {
 		return err
 	}

@@ -15,14 +15,22 @@ type Decimal string
 func (d Decimal) MarshalJSON() ([]byte, error) { return []byte(d), nil }
 
 const (
-	maxDecimal = 64  // bytes of a decimal as it is written
+	maxDecimal = 64  // bytes of a decimal as a client writes it; what is stored may be longer
 	maxPoint   = 400 // of the largest and the smallest power of ten: no double is beyond
 )
 
-// parseDecimal reads a JSON number: a float64 where that keeps every digit, else
-// a Decimal. A number that is longer than 64 characters, or beyond the range of
-// a float64, is refused.
+// parseDecimal reads a JSON number that a client wrote: a float64 where that keeps
+// every digit, else a Decimal. A number that is longer than 64 characters, or beyond
+// the range of a float64, is refused.
 func parseDecimal(text string) (any, bool) {
+	if len(text) > maxDecimal {
+		return nil, false
+	}
+	return storedDecimal(text)
+}
+
+// storedDecimal is parseDecimal for a number of any length.
+func storedDecimal(text string) (any, bool) {
 	d, ok := digitsOf(text)
 	if !ok {
 		return nil, false
@@ -48,9 +56,6 @@ type digits struct {
 }
 
 func digitsOf(text string) (d digits, ok bool) {
-	if len(text) > maxDecimal {
-		return d, false
-	}
 	text, d.negative = strings.CutPrefix(text, "-")
 	mantissa, exponent, scaled := cutExponent(text)
 	whole, fraction, _ := strings.Cut(mantissa, ".")

@@ -26,6 +26,10 @@ func TestDecimalsKeepTheirDigits(t *testing.T) {
 		"12345678901234567890e10": "123456789012345678900000000000",
 		"-98765.432109876543210":  "-98765.43210987654321",
 		"12345678901234567890e80": "1.234567890123456789e99",
+		// What is written is longer than what may be sent.
+		strings.Repeat("1", 64):          "1." + strings.Repeat("1", 63) + "e63",
+		"-" + strings.Repeat("7", 63):    "-7." + strings.Repeat("7", 62) + "e62",
+		strings.Repeat("1", 60) + "e100": "1." + strings.Repeat("1", 59) + "e159",
 	} {
 		r := read(t, rt, Strict, `"identifier":"x","dec":`+sent).Resource
 		text := string(AppendJSON(nil, rt, r))

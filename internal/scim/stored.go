@@ -181,19 +181,19 @@ func (p *storedParser) element(a *Attribute) (any, error) {
 	case p.next() == '"':
 		return p.string()
 	}
-	switch literal := p.literal(); {
+	literal := p.literal()
+	switch {
 	case literal == "true" || literal == "false":
 		return literal == "true", nil
 	case literal == "" || strings.Trim(literal, "+-.0123456789Ee") != "":
 		return nil, p.unexpected()
 	case a.Type == TypeInteger:
 		return strconv.ParseInt(literal, 10, 64)
-	default:
-		if d, ok := parseDecimal(literal); ok {
-			return d, nil
-		}
-		return strconv.ParseFloat(literal, 64)
 	}
+	if d, ok := storedDecimal(literal); ok {
+		return d, nil
+	}
+	return nil, p.unexpected()
 }
 
 // object calls field with each name of an object, before its value.
@@ -284,6 +284,7 @@ func (p *storedParser) string() (string, error) {
 			return p.text[begin : p.at-1], nil
 		}
 	}
+	p.at = len(p.text)
 	return "", p.unexpected()
 }
 
@@ -298,5 +299,5 @@ func (p *storedParser) literal() string {
 }
 
 func (p *storedParser) unexpected() error {
-	return fmt.Errorf("not what was stored, at byte %d", min(p.at, len(p.text)))
+	return fmt.Errorf("not what was stored, at byte %d", p.at)
 }

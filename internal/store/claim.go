@@ -18,7 +18,8 @@ func (dir *Directory) queueClaims(b *pgx.Batch, of claimant, before, after []sci
 		b.Queue(`
 			delete from unique_values v using unnest($3::text[], $4::text[], $5::bytea[]) as gone(resource_type, attribute, digest)
 			where v.tenant_id = $1 and v.connection_id = $2 and v.resource_type = gone.resource_type
-			and v.attribute = gone.attribute and v.digest = gone.digest`, dir.tenant, of.connection, gone.types, gone.attributes, gone.digests)
+			and v.attribute = gone.attribute and v.digest = gone.digest and v.resource_id = $6`,
+			dir.tenant, of.connection, gone.types, gone.attributes, gone.digests, of.id)
 	}
 	if added := beyond(after, before); len(added.types) > 0 {
 		b.Queue(`select claim($1, $2, $3, $4, $5)`, of.connection, of.id, added.types, added.attributes, added.digests)

@@ -297,3 +297,22 @@ func TestAChangeStaysInItsPage(t *testing.T) {
 		t.Errorf("one of each of %d pages has changed, and is in another (-before +after):\n%s", len(before), diff)
 	}
 }
+
+// Who may enter is what the column says. Should the attributes ever say otherwise, who is
+// switched off is off.
+func TestTheColumnDecidesWhoIsActive(t *testing.T) {
+	owner, server := storetest.Database(t)
+	c := ringlingOn(t, storetest.Open(t, server))
+	look := storetest.Look(t, owner, "ringling")
+	u := c.create("jamie@ringling.example", "oid-jamie")
+	if _, _, err := c.scim().UpdateUser(t.Context(), u.ID.String(), "", set("active", false)); err != nil {
+		t.Fatal(err)
+	}
+	column[int](t, look, `with put as (update users set active = true returning 1) select count(*)::int from put`)
+	if _, changed, err := c.scim().UpdateUser(t.Context(), u.ID.String(), "", set("active", false)); err != nil || !changed {
+		t.Errorf("switched off: changed %t, %v", changed, err)
+	}
+	if active := column[bool](t, look, `select active from users`); len(active) != 1 || active[0] {
+		t.Errorf("active in the row: %v, want [false]", active)
+	}
+}

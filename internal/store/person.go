@@ -121,10 +121,12 @@ func (p *person) renewed() bool {
 func (p *person) differences() ([]scim.Difference, error) {
 	differences, err := scim.Differences(p.before.stored, p.stored)
 	flag := func(name string, was, is bool) {
-		if was != is {
+		told := slices.ContainsFunc(differences, func(d scim.Difference) bool { return d.Name == name })
+		if was != is && !told {
 			differences = append(differences, scim.Difference{Name: name, Old: strconv.FormatBool(was), New: strconv.FormatBool(is)})
 		}
 	}
+	flag("active", p.before.active, p.active) // the column decides, should the text ever say otherwise
 	flag("locked", p.before.locked, p.locked)
 	flag("deleted", p.before.deleted, p.deleted)
 	return differences, err
