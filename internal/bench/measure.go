@@ -82,7 +82,8 @@ func (w *world) turns(ctx context.Context, rows ...row) error {
 	return nil
 }
 
-// connect makes a row's clients.
+// connect makes a row's clients, and warms them: the server closes a connection over which
+// nothing comes.
 func (r *row) connect() error {
 	for range r.clients {
 		do, err := r.prepare()
@@ -91,7 +92,7 @@ func (r *row) connect() error {
 		}
 		r.loops = append(r.loops, loop{do: do})
 	}
-	return nil
+	return r.warm()
 }
 
 // warm sends a dozen requests from each client, so that connections are open and
