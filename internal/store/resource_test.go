@@ -214,6 +214,14 @@ func TestPeopleAndGroupsHoldUniqueValues(t *testing.T) {
 	if n := column[int64](t, conn, `select count(*) from unique_values`)[0]; n != 1 {
 		t.Errorf("%d values are held, want one", n)
 	}
+
+	column[int](t, conn, `with given as (update unique_values set resource_id = gen_random_uuid() returning 1) select count(*)::int from given`)
+	if _, _, err := p.scim().UpdateUser(ctx, jamie.ID.String(), "", set(badgeSchema, map[string]any{"badge": "B3"})); err != nil {
+		t.Fatal(err)
+	}
+	if n := column[int64](t, conn, `select count(*) from unique_values`)[0]; n != 2 {
+		t.Errorf("%d values are held, want the new one, and that of another resource", n)
+	}
 }
 
 // A write that was read by former schemas is refused, and changes nothing; so is
