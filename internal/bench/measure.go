@@ -54,6 +54,9 @@ type turn struct {
 // others share are twice as slow from one second to the next: rows that take turns meet
 // the same. The last row is compared with the one before it.
 func (w *world) turns(ctx context.Context, rows ...row) error {
+	if err := w.noAutovacuum(ctx); err != nil {
+		return err
+	}
 	if err := w.settle(ctx); err != nil {
 		return err
 	}

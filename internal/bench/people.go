@@ -21,10 +21,7 @@ func (w *world) people(ctx context.Context, n int) ([]string, []int64, error) {
 		ids[i], err = w.createOne(c, "/t/bench/scim/v2/Users", body(numbers[i]))
 		return err
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return ids, numbers, w.settle(ctx)
+	return ids, numbers, err
 }
 
 // creators is how many clients prepare what is measured; a directory's first
@@ -80,6 +77,9 @@ func (w *world) warm(ctx context.Context, people int) error {
 		return err
 	}
 	if _, err := w.group(ctx, "Warm", crowd); err != nil {
+		return err
+	}
+	if err := w.settle(ctx); err != nil {
 		return err
 	}
 	_, err = w.cluster.Psql(ctx, database, "checkpoint")

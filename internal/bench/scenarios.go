@@ -201,10 +201,7 @@ func (w *world) group(ctx context.Context, name string, size int) (string, error
 		)
 		insert into memberships (tenant_id, connection_id, group_id, member_user) select $1, $2, $3, id from made`,
 		w.tenant.ID, w.conn.ID, id, id, size)
-	if err != nil {
-		return "", err
-	}
-	return id, w.settle(ctx)
+	return id, err
 }
 
 // rawMember writes the rows of a member add under the group's shared lock; a role follows

@@ -50,9 +50,6 @@ func signIn(ctx context.Context, w *world) error {
 	if err := idp.Push(ctx, func(idpsim.Event) {}); err != nil {
 		return err
 	}
-	if err := w.settle(ctx); err != nil {
-		return err
-	}
 	for _, clients := range concurrency {
 		journey := row{name: "sign-in, whole journey", clients: clients, prepare: func() (func() error, error) {
 			transport := &http.Transport{}

@@ -161,15 +161,12 @@ func (w *world) openRaw(ctx context.Context) (*pgxpool.Pool, error) {
 	return pgxpool.NewWithConfig(ctx, config)
 }
 
-// settings leave vacuum to settle: a process that comes once a minute, mostly for what raw
-// left behind, would be on the account of whose turn it is. What counts statements is
-// loaded where it was asked for: it costs CPU.
+// settings load what counts statements, where it was asked for: it costs CPU.
 func (w *world) settings() map[string]string {
-	s := map[string]string{"autovacuum": "off"}
-	if w.statements {
-		s["shared_preload_libraries"], s["pg_stat_statements.track"] = "pg_stat_statements", "all"
+	if !w.statements {
+		return nil
 	}
-	return s
+	return map[string]string{"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "all"}
 }
 
 // printStatements says where the database's time of a scenario went.
@@ -185,6 +182,13 @@ func (w *world) printStatements(ctx context.Context) error {
 	}
 	fmt.Println(table)
 	_, err = w.cluster.Psql(ctx, database, "select pg_stat_statements_reset()")
+	return err
+}
+
+// noAutovacuum leaves vacuum to settle: a process that comes once a minute, mostly for what
+// raw left behind, would be on the account of whose turn it is.
+func (w *world) noAutovacuum(ctx context.Context) error {
+	_, err := w.cluster.Psql(ctx, database, "alter system set autovacuum = off; select pg_reload_conf();")
 	return err
 }
 
