@@ -72,11 +72,11 @@ func cellText(cell any) string {
 	return text
 }
 
-// printable replaces what would move the cursor, change colours or reorder text.
+// printable replaces what would move the cursor, end a line, change colours, hide or reorder text.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r < ' ', r == 0x7f, r >= 0x80 && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+		case r < ' ', r == 0x7f, r >= 0x80 && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0xfeff:
 			return '·'
 		}
 		return r
