@@ -88,15 +88,10 @@ func (w *world) warm(ctx context.Context, people int) error {
 // fillLog writes as much log as lies between two checkpoints, so that PostgreSQL writes
 // what is measured into files that it has: a database makes new ones in its first hour.
 func (w *world) fillLog(ctx context.Context) error {
-	for _, sql := range []string{
-		`select count(pg_logical_emit_message(false, 'bench', repeat('x', 1 << 20))) from generate_series(1, 768)`,
-		`checkpoint`,
-	} {
-		if _, err := w.cluster.Psql(ctx, database, sql); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := w.cluster.Psql(ctx, database, `
+		select count(pg_logical_emit_message(false, 'bench', repeat('x', 1 << 20))) from generate_series(1, 768);
+		checkpoint;`)
+	return err
 }
 
 // createOne posts a resource and answers its id.
