@@ -279,9 +279,9 @@ func TestParseKey(t *testing.T) {
 func TestTablesShowNoControlCharacters(t *testing.T) {
 	var b strings.Builder
 	table := newTable(&b)
-	table.row("a\x1b[2Jb\nc\u202ed\u0085e\u2028f\u2029g\ufeffh", "x")
+	table.row("a\x1b[2Jb\nc\u202ed\u0085e\u2028f\u2029g\ufeffh\u061ci\u2060j\U000e0041k", "x")
 	table.writer.Flush()
-	if want := "a·[2Jb·c·d·e·f·g·h  x\n"; b.String() != want {
+	if want := "a·[2Jb·c·d·e·f·g·h·i·j·k  x\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}
 }
