@@ -197,6 +197,8 @@ func TestThrottledUnservedAndLostRequestsAreRepeated(t *testing.T) {
 		if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, "/Users") {
 			return false
 		}
+		sp.mu.Lock() // an answer that is lost orders nothing between two requests
+		defer sp.mu.Unlock()
 		switch posts++; posts {
 		case 1:
 			w.Header().Set("Retry-After", "7")
