@@ -108,7 +108,7 @@ var senders = map[string]int{"Queue": 0, "NewPart": 0, "NewSubject": 0, "Exec": 
 
 // pieces are the store's functions, variables and arguments that hold SQL: one of
 // several constants where they are made or given, and in lists what the filter compiler wrote.
-var pieces = []string{"within", "also", "ofWhat", "selfColumns", "groupsColumns", "statement", "version", "rest", "users", "groups", "columns", "table", "alias", "where", "page", "name"}
+var pieces = []string{"within", "also", "ofWhat", "selfColumns", "otherwise", "groupsColumns", "statement", "version", "rest", "users", "groups", "columns", "table", "alias", "where", "page", "name"}
 
 // constants lists the names of all constants in the package's files.
 func constants(t *testing.T, folder string) map[string]bool {

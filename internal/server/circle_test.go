@@ -101,7 +101,11 @@ func TestWhatACircleHasMadeIsTakenBack(t *testing.T) {
 				w.t.Error(err)
 			}
 		}},
-		"somebody else deletes them": {1, func(w *world, token, _ string, _ *pgx.Conn) {
+		"somebody else deletes them": {1, func(w *world, _, _ string, _ *pgx.Conn) {
+			token, _, err := w.vendor.CreateToken(soon(w.t), "acme", "entra", registry.NewToken{Name: "other"})
+			if err != nil {
+				w.t.Error(err)
+			}
 			if a := w.scim("DELETE", "/Users/"+w.idOf("first", token), token, ""); a.status != http.StatusNoContent {
 				w.t.Errorf("got %d %s", a.status, a.body)
 			}
@@ -111,7 +115,7 @@ func TestWhatACircleHasMadeIsTakenBack(t *testing.T) {
 			_, database := storetest.Database(t)
 			var w *world
 			var token string
-			deletions := &atStatement{sql: "= $4 for no key update"}
+			deletions := &atStatement{sql: "= $4 for no key update skip locked"}
 			deletions.do = func(nth int64, conn *pgx.Conn) {
 				if nth <= c.times {
 					c.do(w, token, database, conn)

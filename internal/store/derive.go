@@ -136,9 +136,9 @@ func queueHeld(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user 
 	})
 }
 
-// factColumns read the groups and assignments of the user $2 of the tenant $1, and of each
-// group whether it is in others: those take queueGroups. A unit separator parts what is
-// read of each; names and JSON hold no control characters.
+// factColumns read the groups and assignments of the user named.id of the tenant $1, and of
+// each group whether it is in others: those take queueGroups. A unit separator parts what
+// is read of each; names and JSON hold no control characters.
 const factColumns = `
 	array(select concat_ws(chr(31), g.id, g.external_id, g.display_name, g.connection_id, g.nested)
 		from memberships m
@@ -146,9 +146,9 @@ const factColumns = `
 			select id, coalesce(external_id, '') as external_id, display_name, connection_id, deleted_at,
 				exists (select from memberships above where above.tenant_id = $1 and above.member_group = m.group_id) as nested
 			from groups where tenant_id = $1 and id = m.group_id offset 0) g
-		where m.tenant_id = $1 and m.member_user = $2 and g.deleted_at is null),
+		where m.tenant_id = $1 and m.member_user = named.id and g.deleted_at is null),
 	array(select concat_ws(chr(31), role, scope, rule, rule_set, facts) from assignments
-		where tenant_id = $1 and user_id = $2 and until_change is null)`
+		where tenant_id = $1 and user_id = named.id and until_change is null)`
 
 // A facts is what factColumns have read.
 type facts struct{ groups, held []string }
@@ -174,15 +174,20 @@ func (f *facts) tell(p *person) (nested bool, err error) {
 	return nested, err
 }
 
-// queueFacts reads one person's groups and assignments in one statement.
-func queueFacts(b *pgx.Batch, tenant, user uuid.UUID, p *person, nested *bool) {
-	b.Queue(`select `+factColumns, tenant, user).QueryRow(func(row pgx.Row) error {
-		var f facts
-		err := row.Scan(f.targets()...)
-		if err == nil {
-			*nested, err = f.tell(p)
+// queueFacts reads the groups and assignments of each of the users in one statement.
+func queueFacts(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, f *facts) error) {
+	b.Queue(`select named.id, `+factColumns+` from unnest($2::uuid[]) as named(id)`, tenant, users).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var user uuid.UUID
+			var f facts
+			if err := rows.Scan(append([]any{&user}, f.targets()...)...); err != nil {
+				return err
+			}
+			if err := add(user, &f); err != nil {
+				return err
+			}
 		}
-		return err
+		return rows.Err()
 	})
 }
 

@@ -85,6 +85,15 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 	return dir, err
 }
 
+// A company is whose changes may share a transaction: one entry holds for all, as they
+// have the credential and the settings in common.
+type company struct {
+	token    *credential
+	settings *settings
+}
+
+func (dir *Directory) company() company { return company{dir.token, dir.settings} }
+
 // tenantID answers the id of the tenant with the given slug. Slugs are never
 // reused, so it is asked once.
 func (s *Store) tenantID(ctx context.Context, slug string) (uuid.UUID, error) {

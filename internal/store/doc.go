@@ -12,6 +12,9 @@
 //     statement; or takes a gate alone and raises its epoch (Revoke).
 //   - There is one way to change a user (changeUser) and one to change a group
 //     (groupChange): lock, read, change, save, derive, record, commit.
+//   - Users whom one credential adds or changes at the same time share a transaction
+//     (together). Each is acknowledged once it is durable, and refused for itself: where
+//     PostgreSQL refuses the whole, each is done alone. A shared one waits for no user.
 //   - Whoever changes a fact about a person holds the person's row, deleted or
 //     not. So the facts about one person have one order.
 //   - Whatever is written was read by the tenant's present schemas: a transaction
@@ -39,7 +42,7 @@
 //
 // One for a read, a create or a check; two for PATCH, PUT and a mint. More only
 // where groups stand in groups, where a change concerns people it does not name,
-// and for a person whose roles are stale.
+// for a person whose roles are stale, and for whom another transaction has or nobody knows.
 //
 // # Tables
 //

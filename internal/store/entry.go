@@ -55,11 +55,11 @@ const (
 		) found on true`
 )
 
-// meeting refuses the creation of an active person whose externalId, $5, an inactive one
-// of the connection has: that is a reactivation.
+// meeting refuses the creation of active people, of whose externalIds, $5, an inactive one
+// of the connection has one: that is a reactivation.
 const meeting = `
-			when exists (select from users
-				where tenant_id = $1 and connection_id = $2 and external_id = $5 and deleted_at is null and not active)
+			when exists (select from unnest($5::text[]) as come(back) cross join lateral (select from users
+				where tenant_id = $1 and connection_id = $2 and external_id = come.back and deleted_at is null and not active offset 0) met)
 			then refuse('` + stateTwin + `', 'an inactive user has this externalId')`
 
 // nameTenant queues the statement that names tenant and connection for row-level
@@ -99,16 +99,18 @@ func (dir *Directory) enterAlone(b *pgx.Batch) {
 	dir.enterCurrent(b)
 }
 
-// enterMeeting is enterCurrent for the creation of an active person: it also fails where
-// an inactive one with the externalId is there already.
-func (dir *Directory) enterMeeting(b *pgx.Batch, externalID string) {
-	if dir.token == nil {
+// enterMeeting is enterCurrent for the creation of active people: it also fails where an
+// inactive one with one of the externalIds is there already.
+func (dir *Directory) enterMeeting(b *pgx.Batch, externalIDs []string) {
+	if dir.token == nil || len(externalIDs) == 0 {
 		dir.enterCurrent(b)
-		b.Queue(`select meet($1, $2)`, dir.connection, externalID)
+		for _, id := range externalIDs {
+			b.Queue(`select meet($1, $2)`, dir.connection, id)
+		}
 		return
 	}
 	b.Queue(nameBoth+holdRules, dir.tenant.String(), dir.visible())
-	dir.verify(b, &dir.settings.derivation, meeting, externalID)
+	dir.verify(b, &dir.settings.derivation, meeting, externalIDs)
 }
 
 // visible is what row-level security lets the transaction see: one connection or all.

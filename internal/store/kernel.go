@@ -76,7 +76,11 @@ type transaction struct {
 // that. do begins by calling open and ends by calling commit, or returns
 // without it to change nothing.
 func (s *Store) transact(ctx context.Context, do func(tx *transaction) error) error {
-	return s.repeat(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+	return s.repeat(ctx, inTransaction(do))
+}
+
+func inTransaction(do func(tx *transaction) error) func(context.Context, *pgxpool.Conn) error {
+	return func(ctx context.Context, conn *pgxpool.Conn) error {
 		tx := &transaction{ctx: ctx, conn: conn}
 		err := do(tx)
 		if conn.Conn().PgConn().TxStatus() != 'I' && !conn.Conn().IsClosed() {
@@ -87,7 +91,7 @@ func (s *Store) transact(ctx context.Context, do func(tx *transaction) error) er
 			conn.Exec(rollback, "rollback")
 		}
 		return err
-	})
+	}
 }
 
 // open sends the first trip: begin, then what build queues.
@@ -149,6 +153,30 @@ func (s *Store) repeat(ctx context.Context, do func(context.Context, *pgxpool.Co
 		s.log.DebugContext(ctx, "transaction repeated", "try", try+1, "error", err)
 	}
 	return writeError(err)
+}
+
+// together does once, for so many requests of one credential, what they ask for, and
+// reports whether what came of it is shared by all. Where PostgreSQL refused, nobody knows
+// whom: nothing was changed, and each is to be tried alone; as it is where a request panics.
+// Whose context it is does not end what it does for others.
+func (s *Store) together(ctx context.Context, requests int, do func(context.Context, *pgxpool.Conn) error) (err error, shared bool) {
+	if requests > 1 {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.ErrorContext(ctx, "one of several requests panics", "requests", requests, "panic", v)
+			shared = false
+		}
+	}()
+	err = s.once(ctx, do)
+	if again(err) || requests > 1 && rolledBack(err) {
+		s.metrics.retried()
+		return err, false
+	}
+	return writeError(err), true
 }
 
 func (s *Store) once(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {

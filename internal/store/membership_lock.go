@@ -158,7 +158,7 @@ func (c *groupChange) queueMember(b *pgx.Batch, id, user uuid.UUID, nested *bool
 // queuePerson has locked what queueSelf and queueMany read in four.
 func (c *groupChange) queueSelfAndOne(b *pgx.Batch, id, user uuid.UUID, nested *bool) {
 	c.one = &facts{}
-	b.Queue(`select `+c.mode.selfColumns()+`, `+factColumns+` from groups g
+	b.Queue(`select `+c.mode.selfColumns()+`, `+factColumns+` from groups g cross join (select $2::uuid as id) named
 		where g.tenant_id = $1 and g.id = $4 and `+c.dir.within("g.connection_id", "$3")+` and g.deleted_at is null`,
 		c.dir.tenant, user, c.dir.narrowed(), id).QueryRow(func(row pgx.Row) error {
 		return row.Scan(slices.Concat(c.group.targets(), []any{nested}, c.one.targets())...)

@@ -119,7 +119,7 @@ func (dir *Directory) LockUser(ctx context.Context, id uuid.UUID, locked bool) (
 	if locked {
 		kind = "user.locked"
 	}
-	return dir.changeUser(ctx, userEdit{id: id, kind: kind, edit: func(p *person) ([]scim.Note, error) {
+	return dir.changeUser(ctx, &userEdit{id: id, kind: kind, edit: func(p *person) ([]scim.Note, error) {
 		p.locked = locked
 		return nil, nil
 	}})
@@ -128,7 +128,7 @@ func (dir *Directory) LockUser(ctx context.Context, id uuid.UUID, locked bool) (
 // RestoreUser brings a deleted user back: same id, same memberships. A user
 // whose name is taken again is a TakenError.
 func (dir *Directory) RestoreUser(ctx context.Context, id uuid.UUID) (User, bool, error) {
-	return dir.changeUser(ctx, userEdit{id: id, kind: "user.restored", deleted: true, edit: func(p *person) ([]scim.Note, error) {
+	return dir.changeUser(ctx, &userEdit{id: id, kind: "user.restored", deleted: true, edit: func(p *person) ([]scim.Note, error) {
 		p.deleted = false
 		return nil, nil
 	}})

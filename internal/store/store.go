@@ -105,14 +105,17 @@ type Store struct {
 	cursorTimeout time.Duration
 
 	incarnation uuid.UUID
-	lists       turns // of one tenant's lists
-	shares      turns // of one tenant's requests
-	strangers   turns // of requests to one tenant's address that have proved nothing
-	rates       atomic.Pointer[map[uuid.UUID]int]
-	wake        chan uuid.UUID // tenants with a change that has no number yet
-	used        usage
-	strays      strays
-	faults      faultLog
+	edits       combiner[company, *userEdit]
+	additions   combiner[company, *newUser]
+
+	lists     turns // of one tenant's lists
+	shares    turns // of one tenant's requests
+	strangers turns // of requests to one tenant's address that have proved nothing
+	rates     atomic.Pointer[map[uuid.UUID]int]
+	wake      chan uuid.UUID // tenants with a change that has no number yet
+	used      usage
+	strays    strays
+	faults    faultLog
 
 	requests     *requestLog
 	keepRequests time.Duration
@@ -139,6 +142,8 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		keepRequests: cmp.Or(c.KeepRequests, defaultKeep), requestBytes: cmp.Or(c.RequestBytes, defaultBytes), cursorTimeout: cmp.Or(c.CursorTimeout, cursorTimeout)}
 	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
 	s.divide(int(pool.Config().MaxConns))
+	s.edits.together, s.edits.apart = s.changeTogether, func(a, b *userEdit) bool { return a.id == b.id }
+	s.additions.together, s.additions.apart = s.addTogether, func(a, b *newUser) bool { return a.person.userNameKey == b.person.userNameKey }
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
 		pool.Close()
 		return nil, err

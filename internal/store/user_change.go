@@ -1,0 +1,305 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/muster-id/muster/internal/rolemap"
+	"github.com/muster-id/muster/internal/scim"
+	"github.com/muster-id/muster/internal/store/log"
+)
+
+// UpdateUser replaces the user with the given id by what change makes of it,
+// derives the roles that now follow, and records both, in one transaction of
+// two round trips. changed is false where nothing differs; then nothing is
+// written.
+func (dir *Directory) UpdateUser(ctx context.Context, id, ifMatch string,
+	change func(scim.Resource) (scim.Resource, []scim.Note, error)) (u User, changed bool, err error) {
+	key, err := parseID(id)
+	if err != nil {
+		return User{}, false, dir.refuse(ctx, err)
+	}
+	return dir.changeUser(ctx, &userEdit{id: key, ifMatch: ifMatch, kind: "user.updated", status: 200,
+		edit: func(p *person) ([]scim.Note, error) {
+			next, notes, err := change(p.resource)
+			if err != nil {
+				return nil, err
+			}
+			return notes, p.become(next)
+		}})
+}
+
+// DeleteUser leaves a tombstone that only an admin can restore. To SCIM the
+// user is gone, its identities are unbound and it holds nothing.
+func (dir *Directory) DeleteUser(ctx context.Context, id, ifMatch string) error {
+	key, err := parseID(id)
+	if err != nil {
+		return dir.refuse(ctx, err)
+	}
+	_, _, err = dir.changeUser(ctx, &userEdit{id: key, ifMatch: ifMatch, kind: "user.deleted", status: 204,
+		edit: func(p *person) ([]scim.Note, error) {
+			p.deleted = true
+			return nil, nil
+		}})
+	return err
+}
+
+// A userEdit is one change to one user.
+type userEdit struct {
+	id      uuid.UUID
+	ifMatch string
+	kind    string // of the change
+	status  int16  // of the answer, for the provisioning log
+	deleted bool   // the tombstone is meant, not a living user
+	edit    func(*person) ([]scim.Note, error)
+
+	dir *Directory
+	// What became of it when it was last tried.
+	person      *person // nil: there is no such user, or another transaction has it
+	differences []scim.Difference
+	notes       []scim.Note
+	err         error
+}
+
+// changeUser is the one way in which a user changes. Changes that one credential asks for
+// at the same time share a transaction.
+func (dir *Directory) changeUser(ctx context.Context, e *userEdit) (u User, changed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	e.dir = dir
+	err = dir.retryRules(ctx, func() error {
+		alone := func() { e.err = dir.store.transact(ctx, e.alone) }
+		if dir.token == nil {
+			alone()
+		} else {
+			dir.store.edits.do(ctx, dir.company(), e, alone)
+		}
+		return e.err
+	})
+	err = dir.resolve(ctx, err)
+	switch {
+	case e.writes():
+		dir.count(e.notes)
+	case err == nil:
+		dir.unchanged(e.notes)
+	}
+	if err != nil {
+		return User{}, false, err
+	}
+	if e.writes() {
+		dir.store.woke(dir.tenant)
+	}
+	return e.person.user(), e.writes(), nil
+}
+
+// alone makes the edit in a transaction of its own, and waits for the user.
+func (e *userEdit) alone(tx *transaction) error {
+	if err := tryUsers(tx, []*userEdit{e}, waiting); err != nil {
+		return err
+	}
+	return e.err
+}
+
+// changeTogether makes edits of one credential, and waits for no user: whom another
+// transaction has is left.
+func (s *Store) changeTogether(ctx context.Context, edits []*userEdit, done []bool) {
+	err, shared := s.together(ctx, len(edits), inTransaction(func(tx *transaction) error { return tryUsers(tx, edits, passing) }))
+	if !shared {
+		return
+	}
+	for i, e := range edits {
+		if e.err == nil {
+			e.err = err
+		}
+		done[i] = !errors.Is(e.err, ErrNotFound)
+	}
+}
+
+// tryUsers makes edits of different users in one transaction of two round trips. An edit
+// that is refused writes nothing; the others are committed.
+func tryUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
+	if err := lockUsers(tx, edits, lock); err != nil {
+		return err
+	}
+	var writing []*userEdit
+	for _, e := range edits {
+		if e.err = e.apply(); e.writes() {
+			writing = append(writing, e)
+		}
+	}
+	if len(writing) == 0 {
+		return nil
+	}
+	return tx.commit(func(b *pgx.Batch) {
+		for _, e := range writing {
+			e.save(tx.ctx, b)
+		}
+	})
+}
+
+// apply edits the person in memory.
+func (e *userEdit) apply() (err error) {
+	p := e.person
+	if p == nil {
+		return ErrNotFound
+	}
+	if !matches(e.ifMatch, p.version) {
+		return ErrStale
+	}
+	if e.notes, err = e.edit(p); err != nil {
+		return err
+	}
+	p.stored = scim.AppendJSON(nil, e.dir.UserType(), p.resource)
+	differences, err := p.differences()
+	if err != nil || len(differences) == 0 {
+		return err
+	}
+	e.differences = differences
+	p.version++
+	p.modified = p.now
+	return nil
+}
+
+// writes reports whether the edit changes anything.
+func (e *userEdit) writes() bool { return len(e.differences) > 0 }
+
+// lockUsers is the first trip: lock the rows, then read in a new statement what
+// the roles of each depend on.
+func lockUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
+	dir, byID, ids := edits[0].dir, map[uuid.UUID]*userEdit{}, make([]uuid.UUID, len(edits))
+	for i, e := range edits {
+		e.person, e.differences, e.notes, e.err = nil, nil, nil, nil
+		byID[e.id], ids[i] = e, e.id
+	}
+	var nested []uuid.UUID
+	err := tx.open(func(b *pgx.Batch) {
+		dir.enterCurrent(b)
+		b.Queue(`select `+personColumns+`
+			from unnest($2::uuid[]) as named(id)
+			cross join lateral (
+				select * from users u where u.tenant_id = $1 and u.id = named.id and `+dir.within("u.connection_id", "$3")+`
+				and (u.deleted_at is not null) = $4 for no key update`+lock.otherwise()+`) u`,
+			dir.tenant, ids, dir.narrowed(), edits[0].deleted).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				p := &person{}
+				if err := p.reads(dir.UserType())(rows); err != nil {
+					return err
+				}
+				byID[p.id].person = p
+			}
+			return rows.Err()
+		})
+		queueFacts(b, dir.tenant, ids, func(user uuid.UUID, f *facts) error {
+			p := byID[user].person
+			if p == nil {
+				return nil
+			}
+			above, err := f.tell(p)
+			if above {
+				nested = append(nested, user)
+				p.groups, p.refs = nil, nil
+			}
+			return err
+		})
+	})
+	if err == nil && len(nested) > 0 {
+		b := &pgx.Batch{}
+		queueGroups(b, circle{tenant: dir.tenant, users: nested}, func(user uuid.UUID, g rolemap.Group, direct bool) { byID[user].person.join(g, direct) })
+		err = tx.send(b)
+	}
+	for _, e := range edits {
+		if e.person != nil {
+			e.person.hold()
+		}
+	}
+	return err
+}
+
+// A lockWait is what a transaction does where another one has a row.
+type lockWait bool
+
+const (
+	waiting lockWait = true
+	passing lockWait = false
+)
+
+func (w lockWait) otherwise() string {
+	if w == waiting {
+		return ``
+	}
+	return ` skip locked`
+}
+
+// save queues everything that follows from the edit.
+func (e *userEdit) save(ctx context.Context, b *pgx.Batch) {
+	dir, p := e.dir, e.person
+	r := dir.settings.derive(ctx, p)
+	var d delta
+	lost := d.move(p, r.wanted)
+	var search string // none: as it was
+	if searchedAnew(e.differences) {
+		search = string(scim.SearchJSON(nil, dir.UserType(), p.resource))
+	}
+	w := &log.Write{Change: dir.change(p.connection, p.id, e.kind, p.version, scim.AppendDifferences(nil, e.differences))}
+	w.Change.Roles = p.effects(r.wanted)
+	w.Add(updateUser, p.userNameKey, p.externalID, p.active, p.locked, p.deleted,
+		one(p.renewed()), one(lost), r.derived, r.until, p.version, string(p.stored), given(search))
+	p.addEmailChange(w)
+	if p.renewed() && p.before.mayHold() { // who might not enter has no session
+		w.Add(endSessions)
+	}
+	if p.deleted || p.externalID != p.before.externalID {
+		w.Add(unbind)
+	}
+	d.addTo(w)
+	dir.queueClaims(b, claimant{p.connection, p.id}, p.before.claims(dir.UserType()), p.claims(dir.UserType()))
+	dir.queueWrite(b, w, e.status, e.notes, nil)
+}
+
+func (p *person) addEmailChange(w *log.Write) {
+	was, is := emails(p.before.resource), emails(p.resource)
+	if gone := slices.DeleteFunc(slices.Clone(was), func(key string) bool { return slices.Contains(is, key) }); len(gone) > 0 {
+		w.Add(deleteEmails, gone)
+	}
+	if come := slices.DeleteFunc(is, func(key string) bool { return slices.Contains(was, key) }); len(come) > 0 {
+		w.Add(insertEmails, come)
+	}
+}
+
+var (
+	updateUser = log.NewSubject(`
+		update users set user_name_key = @name, external_id = nullif(@external, ''), active = @active, locked = @locked,
+			deleted_at = case when @deleted then coalesce(deleted_at, now()) end,
+			epoch = epoch + @renewed, role_epoch = role_epoch + @lost, derived = @derived, derived_until = @until,
+			version = @version, modified_at = now(), resource = @resource, search = coalesce(@search, search)
+		where tenant_id = @tenant and id = @subject`)
+
+	// The person is locked by a statement before.
+	deleteEmails = log.NewPart(`
+		delete from user_values v using unnest(@keys::text[]) as gone(key)
+		cross join lateral (select ctid from user_values where tenant_id = @tenant and connection_id = @connection
+			and attribute = 'emails.value' and value_key = gone.key and user_id = @subject offset 0) found
+		where v.ctid = found.ctid`)
+
+	// The next sign-in must match anew.
+	unbind = log.NewPart(`update identities set ended_at = now() where tenant_id = @tenant and user_id = @subject and ended_at is null`)
+)
+
+// change is one entry of the log in the name of this Directory.
+func (dir *Directory) change(connection, subject uuid.UUID, kind string, version int64, body []byte) log.Change {
+	return log.Change{
+		Tenant: dir.tenant, Connection: uuid.NullUUID{UUID: connection, Valid: connection != uuid.Nil},
+		Subject: subject, Kind: kind, Version: version, Actor: dir.actor, Request: dir.request.ID, Body: body,
+	}
+}
+
+func one(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
