@@ -39,8 +39,8 @@ const (
 	notDone
 )
 
-// do has the job done: together with others, or where that left it, by alone. Where ctx
-// ends before anybody has begun with it, that is left to alone too.
+// do has the job done: together with others, or where that left it, by alone. So it is
+// where ctx ends, or writeTimeout, before anybody has begun with it.
 func (c *combiner[K, J]) do(ctx context.Context, key K, job J, alone func()) {
 	w := &waiter[J]{job, make(chan call, 1)}
 	c.join(key, w)
@@ -58,22 +58,25 @@ func (c *combiner[K, J]) do(ctx context.Context, key K, job J, alone func()) {
 func (c *combiner[K, J]) join(key K, w *waiter[J]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	waiting, busy := c.lines[key]
-	switch {
-	case !busy:
-		if c.lines == nil {
-			c.lines = map[K][]*waiter[J]{}
-		}
-		c.lines[key] = nil
-		w.call <- itsTurn
-	case len(waiting) >= maxWaiting:
-		w.call <- notDone
-	default:
-		c.lines[key] = append(waiting, w)
+	if line, busy := c.lines[key]; busy {
+		c.lines[key] = append(line, w)
+		return
 	}
+	if c.lines == nil {
+		c.lines = map[K][]*waiter[J]{}
+	}
+	c.lines[key] = nil
+	w.call <- itsTurn
 }
 
 func (c *combiner[K, J]) await(ctx context.Context, key K, w *waiter[J]) call {
+	select {
+	case told := <-w.call:
+		return told
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
 	select {
 	case told := <-w.call:
 		return told
@@ -139,12 +142,12 @@ func (c *combiner[K, J]) gather(key K, w *waiter[J]) []*waiter[J] {
 func (c *combiner[K, J]) pass(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	waiting := c.lines[key]
-	if len(waiting) == 0 {
+	line := c.lines[key]
+	if len(line) == 0 {
 		delete(c.lines, key)
 		return
 	}
-	first := waiting[0]
-	c.lines[key] = slices.Delete(waiting, 0, 1)
+	first := line[0]
+	c.lines[key] = slices.Delete(line, 0, 1)
 	first.call <- itsTurn
 }

@@ -175,7 +175,7 @@ func (f *facts) tell(p *person) (nested bool, err error) {
 }
 
 // queueFacts reads the groups and assignments of each of the users in one statement.
-func queueFacts(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, f *facts) error) {
+func queueFacts(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user uuid.UUID, f *facts)) {
 	b.Queue(`select named.id, `+factColumns+` from unnest($2::uuid[]) as named(id)`, tenant, users).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var user uuid.UUID
@@ -183,9 +183,7 @@ func queueFacts(b *pgx.Batch, tenant uuid.UUID, users []uuid.UUID, add func(user
 			if err := rows.Scan(append([]any{&user}, f.targets()...)...); err != nil {
 				return err
 			}
-			if err := add(user, &f); err != nil {
-				return err
-			}
+			add(user, &f)
 		}
 		return rows.Err()
 	})

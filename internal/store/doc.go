@@ -13,8 +13,9 @@
 //   - There is one way to change a user (changeUser) and one to change a group
 //     (groupChange): lock, read, change, save, derive, record, commit.
 //   - Users whom one credential adds or changes at the same time share a transaction
-//     (together). Each is acknowledged once it is durable, and refused for itself: where
-//     PostgreSQL refuses the whole, each is done alone. A shared one waits for no user.
+//     (together). Each is acknowledged once it is durable, and refused for itself: what
+//     fails before its commit is done alone, by each. It waits for nobody's row, 50 ms for
+//     another lock, and evaluates edits and rules for 100 ms: the rest is done alone.
 //   - Whoever changes a fact about a person holds the person's row, deleted or
 //     not. So the facts about one person have one order.
 //   - Whatever is written was read by the tenant's present schemas: a transaction
@@ -34,8 +35,8 @@
 //
 // Gates, then the tenant's rules (shared; a publish alone), then the tenant's
 // nesting (one at a time), then groups by id (advisory: shared for members who
-// come and go, alone for what concerns the whole group), then users by id, then
-// the rest; the row of sequencers last. Deadlocks and serialisation failures are
+// come and go, alone for what concerns the whole group), then users by id (in any
+// order where none is waited for), then new names in their order, then the rest; the row of sequencers last. Deadlocks and serialisation failures are
 // repeated three times.
 //
 // # Round trips

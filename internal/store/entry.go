@@ -62,6 +62,10 @@ const meeting = `
 				where tenant_id = $1 and connection_id = $2 and external_id = come.back and deleted_at is null and not active offset 0) met)
 			then refuse('` + stateTwin + `', 'an inactive user has this externalId')`
 
+// brief lets the rest of the transaction wait no longer than 50 ms for a lock.
+const brief = `
+			when set_config('lock_timeout', '50', true) is null then null`
+
 // nameTenant queues the statement that names tenant and connection for row-level
 // security until the end of the transaction.
 func nameTenant(b *pgx.Batch, tenant, connection string) { b.Queue(nameBoth, tenant, connection) }
@@ -85,6 +89,16 @@ func (dir *Directory) enterCurrent(b *pgx.Batch) {
 	dir.verify(b, &dir.settings.derivation, ``)
 }
 
+// enterUsers is enterCurrent for changes of users. Where several share it, it is by their token.
+func (dir *Directory) enterUsers(b *pgx.Batch, lock lockWait) {
+	if lock == waits {
+		dir.enterCurrent(b)
+		return
+	}
+	b.Queue(nameBoth+holdRules, dir.tenant.String(), dir.visible())
+	dir.verify(b, &dir.settings.derivation, brief)
+}
+
 // enterHolding is enterCurrent by a token, which then takes the lock of a group as hold
 // says.
 func (dir *Directory) enterHolding(b *pgx.Batch, group uuid.UUID, hold string) {
@@ -99,18 +113,22 @@ func (dir *Directory) enterAlone(b *pgx.Batch) {
 	dir.enterCurrent(b)
 }
 
-// enterMeeting is enterCurrent for the creation of active people: it also fails where an
+// enterMeeting is enterUsers for the creation of active people: it also fails where an
 // inactive one with one of the externalIds is there already.
-func (dir *Directory) enterMeeting(b *pgx.Batch, externalIDs []string) {
+func (dir *Directory) enterMeeting(b *pgx.Batch, externalIDs []string, lock lockWait) {
 	if dir.token == nil || len(externalIDs) == 0 {
-		dir.enterCurrent(b)
+		dir.enterUsers(b, lock)
 		for _, id := range externalIDs {
 			b.Queue(`select meet($1, $2)`, dir.connection, id)
 		}
 		return
 	}
 	b.Queue(nameBoth+holdRules, dir.tenant.String(), dir.visible())
-	dir.verify(b, &dir.settings.derivation, meeting, externalIDs)
+	if lock == waits {
+		dir.verify(b, &dir.settings.derivation, meeting, externalIDs)
+	} else {
+		dir.verify(b, &dir.settings.derivation, brief+meeting, externalIDs)
+	}
 }
 
 // visible is what row-level security lets the transaction see: one connection or all.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,7 @@ const (
 	stateOtherRules      = "MU409" // entry: the caller's rules are not the current ones
 	stateTwin            = "MU201" // entry: a create is a reactivation
 	stateTaken           = "MU410" // claim: another resource has the value of the attribute that the message names
+	stateWaited          = "55P03" // PostgreSQL: for a lock, as long as lock_timeout
 )
 
 const (
@@ -126,6 +128,9 @@ func lost(ctx context.Context, conn *pgxpool.Conn, err error) error {
 func (tx *transaction) commit(queue func(*pgx.Batch)) error {
 	b := &pgx.Batch{}
 	queue(b)
+	if err := tx.ctx.Err(); err != nil {
+		return err // and nothing is sent
+	}
 	rolledBack := false
 	b.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
 		rolledBack = tag.String() == "ROLLBACK"
@@ -156,10 +161,11 @@ func (s *Store) repeat(ctx context.Context, do func(context.Context, *pgxpool.Co
 }
 
 // together does once, for so many requests of one credential, what they ask for, and
-// reports whether what came of it is shared by all. Where PostgreSQL refused, nobody knows
-// whom: nothing was changed, and each is to be tried alone; as it is where a request panics.
-// Whose context it is does not end what it does for others.
-func (s *Store) together(ctx context.Context, requests int, do func(context.Context, *pgxpool.Conn) error) (err error, shared bool) {
+// reports whether what came of it is that of all. Where several fail before a commit is
+// sent, nothing was changed and nobody knows whose fault it is: each is to be tried alone.
+// So it is where one panics, and where one would have to wait or to be repeated. Whose
+// context it is does not end what it does for others.
+func (s *Store) together(ctx context.Context, requests int, do func(context.Context, *pgxpool.Conn) error) (shared bool, err error) {
 	if requests > 1 {
 		ctx = context.WithoutCancel(ctx)
 	}
@@ -167,16 +173,19 @@ func (s *Store) together(ctx context.Context, requests int, do func(context.Cont
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
-			s.log.ErrorContext(ctx, "one of several requests panics", "requests", requests, "panic", v)
+			s.log.ErrorContext(ctx, "a transaction panics, and is repeated for each request", "requests", requests, "panic", v, "stack", string(debug.Stack()))
 			shared = false
 		}
 	}()
 	err = s.once(ctx, do)
-	if again(err) || requests > 1 && rolledBack(err) {
+	switch {
+	case err == nil || errors.Is(err, ErrUnknownOutcome):
+		return true, err
+	case requests > 1 || again(err) || state(err) == stateWaited:
 		s.metrics.retried()
-		return err, false
+		return false, err
 	}
-	return writeError(err), true
+	return true, writeError(err)
 }
 
 func (s *Store) once(ctx context.Context, do func(context.Context, *pgxpool.Conn) error) error {

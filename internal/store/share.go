@@ -48,6 +48,7 @@ func inShare(ctx context.Context, tenant uuid.UUID, proved bool) context.Context
 func (s *Store) divide(pool int) {
 	s.shares.most, s.shares.waiting = max(1, pool*3/4), maxWaiting
 	s.strangers.most, s.strangers.waiting = max(1, pool/4), maxWaiting
+	s.lines.waiting = maxWaiting
 }
 
 // place waits for a place in a share.

@@ -105,8 +105,9 @@ type Store struct {
 	cursorTimeout time.Duration
 
 	incarnation uuid.UUID
-	edits       combiner[company, *userEdit]
-	additions   combiner[company, *newUser]
+	edits       combiner[line, *userEdit]
+	additions   combiner[line, *newUser]
+	lines       turns // of one tenant's changes: who waits to share a transaction, or does
 
 	lists     turns // of one tenant's lists
 	shares    turns // of one tenant's requests
@@ -142,7 +143,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		keepRequests: cmp.Or(c.KeepRequests, defaultKeep), requestBytes: cmp.Or(c.RequestBytes, defaultBytes), cursorTimeout: cmp.Or(c.CursorTimeout, cursorTimeout)}
 	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
 	s.divide(int(pool.Config().MaxConns))
-	s.edits.together, s.edits.apart = s.changeTogether, func(a, b *userEdit) bool { return a.id == b.id }
+	s.edits.together, s.edits.apart = s.changeTogether, func(a, b *userEdit) bool { return a.id == b.id || a.deleted != b.deleted }
 	s.additions.together, s.additions.apart = s.addTogether, func(a, b *newUser) bool { return a.person.userNameKey == b.person.userNameKey }
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
 		pool.Close()

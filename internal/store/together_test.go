@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,6 +153,42 @@ func TestChangesAtOnceShareATransaction(t *testing.T) {
 	storetest.Audit(t, j.owner, "ringling", ruleGrants)
 }
 
+// Of people who are changed together, some are in groups that are in groups: their roles
+// are of all of those, and their answers name each once.
+func TestPeopleOfNestedGroupsAreChangedTogether(t *testing.T) {
+	j := newJam(t)
+	p := j.people(4)
+	crew, _, err := j.scim().CreateGroup(t.Context(), group("Ring Crew", p[1], p[2]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	finance := group("Finance", p[2])
+	finance.Members = append(finance.Members, scim.Member{Value: crew.ID.String()})
+	if _, _, err := j.scim().CreateGroup(t.Context(), finance); err != nil {
+		t.Fatal(err)
+	}
+	again := func(u store.User, groups int) func() error {
+		on, back := j.off(u), j.scim()
+		if err := on(); err != nil {
+			t.Fatal(err)
+		}
+		return func() error {
+			got, changed, err := back.UpdateUser(t.Context(), u.ID.String(), "", set("active", true))
+			return expect(err, changed && len(got.Groups) == groups, got)
+		}
+	}
+	errs := j.together(again(p[0], 0), nothing, again(p[1], 2), again(p[2], 2), again(p[3], 0))
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+	}
+	for i, roles := range []int{1, 2, 2, 1} {
+		if d := j.check(p[i]); len(d.Roles) != roles {
+			t.Errorf("person %d has %v, want %d roles", i, d.Roles, roles)
+		}
+	}
+	storetest.Audit(t, j.owner, "ringling", ruleGrants)
+}
+
 // People who are added at once, too.
 func TestAdditionsAtOnceShareATransaction(t *testing.T) {
 	j := newJam(t)
@@ -289,7 +326,7 @@ func TestWhoComesBackAmongAdditions(t *testing.T) {
 			}
 			return fmt.Errorf("got %w, want that the name is taken", err)
 		}),
-		add("p1@ringling.example", "p1", func(u store.User, created bool, err error) error {
+		add("returned@ringling.example", "p1", func(u store.User, created bool, err error) error {
 			return expect(err, !created && u.ID == p[1].ID && u.Active, u)
 		}))
 	if err := errors.Join(errs...); err != nil {
@@ -298,48 +335,159 @@ func TestWhoComesBackAmongAdditions(t *testing.T) {
 	storetest.Audit(t, j.owner, "ringling", ruleGrants)
 }
 
-// Another transaction has a person's row. Changes of others that come with the one that
-// waits for it are acknowledged meanwhile, and so is what comes later.
-func TestWhoIsHeldElsewhereKeepsNobodyWaiting(t *testing.T) {
+// Another transaction has what a change needs: the person's row, or the name that they are
+// to have. Changes of others that come with it are acknowledged meanwhile, and so is what
+// comes later.
+func TestWhatIsHeldElsewhereKeepsNobodyElseWaiting(t *testing.T) {
+	for name, c := range map[string]struct {
+		hold   string
+		change func(j *jam, u store.User) func() error
+	}{
+		"their row": {`select from users where id = $1 for update`, func(j *jam, u store.User) func() error { return j.off(u) }},
+		"their name": {`insert into users (tenant_id, connection_id, id, user_name_key, active, resource, search)
+			select tenant_id, connection_id, gen_random_uuid(), 'wanted@ringling.example', true, '{}', '{}' from users where id = $1`,
+			func(j *jam, u store.User) func() error {
+				dir := j.scim()
+				return func() error {
+					got, changed, err := dir.UpdateUser(t.Context(), u.ID.String(), "", set("userName", "wanted@ringling.example"))
+					return expect(err, changed, got)
+				}
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := newJam(t)
+			p := j.people(5)
+			tx := must[pgx.Tx](t)(storetest.Look(t, j.owner, "ringling").Begin(t.Context()))
+			if _, err := tx.Exec(t.Context(), c.hold, p[2].ID); err != nil {
+				t.Fatal(err)
+			}
+			held := make(chan error, 1)
+			change := c.change(j, p[2])
+			errs := j.together(j.off(p[0]), nothing, j.off(p[1]), func() error {
+				go func() { held <- change() }()
+				return nil
+			}, j.off(p[3]))
+			if err := errors.Join(errs...); err != nil {
+				t.Fatal(err)
+			}
+			awaitLocks(t, j.looker, 1)
+			if err := j.off(p[4])(); err != nil {
+				t.Error(err)
+			}
+			select {
+			case err := <-held:
+				t.Errorf("what is held elsewhere was not waited for: %v", err)
+			default:
+			}
+			j.shutOut(p[0], p[1], p[3], p[4])
+			if err := tx.Rollback(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-held; err != nil {
+				t.Error(err)
+			}
+			storetest.Audit(t, j.owner, "ringling", ruleGrants)
+		})
+	}
+}
+
+// A change that takes long keeps nobody's row locked but its own person's: who comes after
+// it goes alone.
+func TestWhatTakesLongIsNotWaitedFor(t *testing.T) {
+	long := 2 * store.SharedWork
 	j := newJam(t)
-	p := j.people(5)
-	tx, err := j.looker.Begin(t.Context())
-	if err != nil {
+	p := j.people(4)
+	dir := j.scim()
+	slow := func() error {
+		_, _, err := dir.UpdateUser(t.Context(), p[1].ID.String(), "", func(r scim.Resource) (scim.Resource, []scim.Note, error) {
+			time.Sleep(long)
+			return set("active", false)(r)
+		})
+		return err
+	}
+	if err := errors.Join(j.together(j.off(p[0]), nothing, slow, j.off(p[2]), j.off(p[3]))...); err != nil {
+		t.Error(err)
+	}
+	if transactions, changes := j.transactions("user.updated", p[1:]...); transactions != 3 || changes != 3 {
+		t.Errorf("%d changes in %d transactions, want 3 in 3", changes, transactions)
+	}
+	j.shutOut(p...)
+
+	var mu sync.Mutex
+	var users []store.User
+	add := func(name string, sleep time.Duration) func() error {
+		dir := j.scim()
+		dir.Record().Body(func() string {
+			time.Sleep(sleep)
+			return ""
+		})
+		return func() error {
+			u, created, err := dir.CreateUser(t.Context(), person(name+"@ringling.example", name))
+			mu.Lock()
+			defer mu.Unlock()
+			users = append(users, u)
+			return expect(err, created, u)
+		}
+	}
+	if err := errors.Join(j.together(add("first", 0), nothing, add("a", long), add("b", 0), add("c", 0))...); err != nil {
+		t.Error(err)
+	}
+	if transactions, changes := j.transactions("user.created", users...); transactions != 4 || changes != 4 {
+		t.Errorf("%d people in %d transactions, want 4 in 4", changes, transactions)
+	}
+	storetest.Audit(t, j.owner, "ringling", ruleGrants)
+}
+
+// A person whose stored attributes cannot be read is nobody else's trouble.
+func TestAnUnreadablePersonIsNobodyElsesTrouble(t *testing.T) {
+	j := newJam(t)
+	p := j.people(4)
+	if _, err := j.looker.Exec(t.Context(), `update users set resource = '{"userName": null}' where id = $1`, p[2].ID); err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(context.Background())
-	if _, err := tx.Exec(t.Context(), `select from users where id = $1 for update`, p[2].ID); err != nil {
-		t.Fatal(err)
-	}
-	looker := storetest.Look(t, j.owner, "ringling")
-	held := make(chan error, 1)
-	off := j.off(p[2])
-	j.looker = looker
+	unread := j.off(p[2])
 	errs := j.together(j.off(p[0]), nothing, j.off(p[1]), func() error {
-		go func() { held <- off() }()
+		if unread() == nil {
+			return errors.New("who cannot be read was changed")
+		}
 		return nil
 	}, j.off(p[3]))
 	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	awaitLocks(t, looker, 1)
-	if err := j.off(p[4])(); err != nil {
 		t.Error(err)
 	}
-	select {
-	case err := <-held:
-		t.Errorf("who is held elsewhere was not waited for: %v", err)
-	default:
+	if transactions, changes := j.transactions("user.updated", p[1], p[3]); transactions != 1 || changes != 2 {
+		t.Errorf("%d changes in %d transactions, want 2 in 1", changes, transactions)
 	}
-	j.shutOut(p[0], p[1], p[3], p[4])
-	if err := tx.Rollback(t.Context()); err != nil {
+}
+
+// A request that came before its token was known to hold leads others when it is: they are
+// in the tenant's share, and a full one of strangers refuses none of them.
+func TestAFullShareOfStrangersRefusesNobodyProved(t *testing.T) {
+	j := newJam(t)
+	p := j.people(4)
+	tenant := must[registry.Tenant](t)(j.vendor.Tenant(t.Context(), "ringling"))
+	dir := j.scim()
+	dir.Refused() // as after a restart
+	early := dir.InShare(t.Context())
+	if err := dir.Enter(early); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-held; err != nil {
+	empty := func() {}
+	errs := j.together(j.off(p[0]), func() { empty = j.store.FillStrangers(tenant.ID) },
+		func() error {
+			_, _, err := j.scim().UpdateUser(early, p[1].ID.String(), "", set("active", false))
+			return err
+		},
+		func() error {
+			dir := j.scim()
+			_, _, err := dir.UpdateUser(dir.InShare(t.Context()), p[2].ID.String(), "", set("active", false))
+			return err
+		})
+	empty()
+	if err := errors.Join(errs...); err != nil {
 		t.Error(err)
 	}
-	j.shutOut(p[2])
-	storetest.Audit(t, j.owner, "ringling", ruleGrants)
+	j.shutOut(p[:3]...)
 }
 
 // Changes of one person are made one after another, in the order in which they came.
@@ -417,6 +565,144 @@ func TestRulesPublishedBeforeTheLineMovesHold(t *testing.T) {
 	}
 }
 
+// Requests that have read the rules of before, and of after, a publication do not share.
+func TestOldAndNewRulesShareNoTransaction(t *testing.T) {
+	j := newJam(t)
+	p := j.people(4)
+	title := func(u store.User) func() error {
+		dir := j.scim()
+		return func() error {
+			_, changed, err := dir.UpdateUser(t.Context(), u.ID.String(), "", set("title", "Rigger"))
+			return expect(err, changed, u)
+		}
+	}
+	old := []func() error{title(p[2]), title(p[3])}
+	j.publish("version: 1\nrules:\n  - id: riggers\n    when: |\n      user.title == 'Rigger'\n    grant: [timesheet.manager]\n")
+	fresh := []func() error{title(p[0]), title(p[1])}
+	release := j.hold()
+	results := make(chan error, len(p))
+	for i, do := range []func() error{fresh[0], old[0]} { // each leads its own line
+		go func() { results <- do() }()
+		awaitLocks(t, j.looker, i+1)
+	}
+	for i, do := range []func() error{fresh[1], old[1]} {
+		go func() { results <- do() }()
+		for j.store.Waiting() <= i {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	release()
+	for range p {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	for i, u := range p {
+		if d := j.check(u); len(d.Roles) != 1 || d.Roles[0] != "timesheet.manager" {
+			t.Errorf("person %d: %+v", i, d)
+		}
+	}
+}
+
+// Whoever leads may give up: what it does for others goes on.
+func TestALeaderThatGivesUpEndsNobodyElsesChange(t *testing.T) {
+	j := newJam(t)
+	p := j.people(4)
+	ctx, cancel := context.WithCancel(t.Context())
+	dir := j.scim()
+	leads := func() error {
+		_, _, err := dir.UpdateUser(ctx, p[1].ID.String(), "", func(r scim.Resource) (scim.Resource, []scim.Note, error) {
+			cancel()
+			return set("active", false)(r)
+		})
+		return err
+	}
+	if err := errors.Join(j.together(j.off(p[0]), nothing, leads, j.off(p[2]), j.off(p[3]))...); err != nil {
+		t.Error(err)
+	}
+	if transactions, changes := j.transactions("user.updated", p[1:]...); transactions != 1 || changes != 3 {
+		t.Errorf("%d changes in %d transactions, want 3 in 1", changes, transactions)
+	}
+}
+
+// Who finds no place in line goes alone.
+func TestAFullLineKeepsNobodyOut(t *testing.T) {
+	j := newJam(t)
+	p := j.people(2)
+	empty := j.store.FillLines(must[registry.Tenant](t)(j.vendor.Tenant(t.Context(), "ringling")).ID)
+	defer empty()
+	release := j.hold()
+	results := make(chan error, len(p))
+	for i, u := range p {
+		off := j.off(u)
+		go func() { results <- off() }()
+		awaitLocks(t, j.looker, i+1)
+	}
+	release()
+	for range p {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	j.shutOut(p...)
+}
+
+// Two credentials add the same people in opposite order: nobody waits in a circle.
+func TestConcurrentAdditionsOfTheSamePeopleDoNotDeadlock(t *testing.T) {
+	j := newJam(t)
+	other, _, err := j.vendor.CreateToken(t.Context(), "ringling", "entra", registry.NewToken{Name: "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, token := range []string{j.token, other} { // both are known to hold
+		if err := must[*store.Directory](t)(j.store.SCIM(t.Context(), "ringling", token, store.Request{})).Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const people = 12
+	for round := range 5 {
+		release := j.hold()
+		var all sync.WaitGroup
+		var added atomic.Int64
+		add := func(token, name string) {
+			dir := must[*store.Directory](t)(j.store.SCIM(t.Context(), "ringling", token, store.Request{ID: uuid.New(), Method: "POST", Path: "/Users"}))
+			all.Go(func() {
+				_, err := dir.CreateNewUser(t.Context(), person(name, name))
+				if taken := (*store.TakenError)(nil); err == nil {
+					added.Add(1)
+				} else if !errors.As(err, &taken) {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+		}
+		for i, token := range []string{j.token, other} {
+			add(token, fmt.Sprintf("first-%d-%d", round, i))
+			awaitLocks(t, j.looker, i+1)
+		}
+		for n := range people {
+			add(j.token, fmt.Sprintf("p-%d-%02d", round, n))
+			add(other, fmt.Sprintf("p-%d-%02d", round, people-1-n))
+			for j.store.Waiting() < 2*(n+1) {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		release()
+		all.Wait()
+		if added.Load() != people+2 {
+			t.Errorf("%d people were added, want %d", added.Load(), people+2)
+		}
+	}
+	var deadlocks int
+	_, err = j.looker.Exec(t.Context(), `select pg_stat_force_next_flush()`)
+	if err == nil {
+		err = j.looker.QueryRow(t.Context(), `select deadlocks from pg_stat_database where datname = current_database()`).Scan(&deadlocks)
+	}
+	if err != nil || deadlocks > 0 {
+		t.Errorf("%d deadlocks: %v", deadlocks, err)
+	}
+	storetest.Audit(t, j.owner, "ringling", ruleGrants)
+}
+
 // While nobody can know whether the commit of several will last, none of them is
 // acknowledged; once it can be known, each finds its own by its request.
 func TestACommitOfSeveralOfUnknownOutcome(t *testing.T) {
@@ -424,25 +710,30 @@ func TestACommitOfSeveralOfUnknownOutcome(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, c, owner := openStandby(t)
 			j := &jam{circus: c, owner: owner, holder: storetest.Look(t, owner, "ringling"), looker: storetest.Look(t, owner, "ringling")}
-			p := j.people(4)
+			p := j.people(5)
 			release := j.hold()
-			results := make(chan error, len(p))
-			dir := c.scim()
-			go func() { // changes nothing, so it waits for no standby
-				_, _, err := dir.UpdateUser(t.Context(), p[0].ID.String(), "", set("active", true))
-				results <- err
-			}()
-			awaitLocks(t, j.looker, 1)
-			for i, u := range p[1:] {
+			unchanged, results := make(chan error, 2), make(chan error, len(p))
+			for i, u := range []store.User{p[0], p[4]} { // what changes nothing has no outcome that is not known
+				dir := c.scim()
+				go func() {
+					_, changed, err := dir.UpdateUser(t.Context(), u.ID.String(), "", set("active", true))
+					unchanged <- expect(err, !changed, u)
+				}()
+				awaitLocks(t, j.looker, 1)
+				for c.store.Waiting() < i {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			for i, u := range p[1:4] {
 				off := j.off(u)
 				go func() { results <- off() }()
-				for c.store.Waiting() <= i {
+				for c.store.Waiting() <= i+1 {
 					time.Sleep(time.Millisecond)
 				}
 			}
 			s.Require()
 			release()
-			if err := <-results; err != nil {
+			if err := <-unchanged; err != nil {
 				t.Fatalf("who came first: %v", err)
 			}
 			waits := s.Waits()
@@ -456,7 +747,10 @@ func TestACommitOfSeveralOfUnknownOutcome(t *testing.T) {
 			if lifted {
 				s.Lift()
 			}
-			for range p[1:] {
+			if err := <-unchanged; err != nil {
+				t.Errorf("whom nothing was changed of: %v", err)
+			}
+			for range p[1:4] {
 				switch err := <-results; {
 				case lifted && err != nil:
 					t.Errorf("acknowledged: %v", err)
@@ -465,7 +759,7 @@ func TestACommitOfSeveralOfUnknownOutcome(t *testing.T) {
 				}
 			}
 			s.Lift()
-			j.shutOut(p[1:]...)
+			j.shutOut(p[1:4]...)
 			storetest.Audit(t, owner, "ringling", ruleGrants)
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -58,26 +59,28 @@ type userEdit struct {
 	edit    func(*person) ([]scim.Note, error)
 
 	dir *Directory
-	// What became of it when it was last tried.
+	outcome
+}
+
+// An outcome is what became of an edit when it was last tried.
+type outcome struct {
 	person      *person // nil: there is no such user, or another transaction has it
+	roles       roles
 	differences []scim.Difference
 	notes       []scim.Note
 	err         error
+	left        bool // for a transaction of its own
 }
 
 // changeUser is the one way in which a user changes. Changes that one credential asks for
 // at the same time share a transaction.
 func (dir *Directory) changeUser(ctx context.Context, e *userEdit) (u User, changed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
 	e.dir = dir
 	err = dir.retryRules(ctx, func() error {
-		alone := func() { e.err = dir.store.transact(ctx, e.alone) }
-		if dir.token == nil {
-			alone()
-		} else {
-			dir.store.edits.do(ctx, dir.company(), e, alone)
-		}
+		combine(ctx, dir, &dir.store.edits, e, func() {
+			e.outcome = outcome{}
+			e.err = dir.store.transact(ctx, e.alone)
+		})
 		return e.err
 	})
 	err = dir.resolve(ctx, err)
@@ -98,24 +101,21 @@ func (dir *Directory) changeUser(ctx context.Context, e *userEdit) (u User, chan
 
 // alone makes the edit in a transaction of its own, and waits for the user.
 func (e *userEdit) alone(tx *transaction) error {
-	if err := tryUsers(tx, []*userEdit{e}, waiting); err != nil {
+	if err := tryUsers(tx, []*userEdit{e}, waits); err != nil {
 		return err
 	}
 	return e.err
 }
 
-// changeTogether makes edits of one credential, and waits for no user: whom another
-// transaction has is left.
+// changeTogether makes edits of one credential in one transaction. It leaves whom another
+// transaction has, and whatever it has no time for.
 func (s *Store) changeTogether(ctx context.Context, edits []*userEdit, done []bool) {
-	err, shared := s.together(ctx, len(edits), inTransaction(func(tx *transaction) error { return tryUsers(tx, edits, passing) }))
-	if !shared {
-		return
-	}
+	shared, err := s.together(ctx, len(edits), inTransaction(func(tx *transaction) error { return tryUsers(tx, edits, passes) }))
 	for i, e := range edits {
-		if e.err == nil {
+		if e.err == nil && (e.writes() || len(edits) == 1) {
 			e.err = err
 		}
-		done[i] = !errors.Is(e.err, ErrNotFound)
+		done[i] = shared && !e.left
 	}
 }
 
@@ -126,8 +126,16 @@ func tryUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
 		return err
 	}
 	var writing []*userEdit
-	for _, e := range edits {
-		if e.err = e.apply(); e.writes() {
+	begun := time.Now()
+	for i, e := range edits {
+		if lock == passes && (e.person == nil || i > 0 && time.Since(begun) > sharedWork) {
+			e.left = true
+			continue
+		}
+		if e.err == nil {
+			e.err = e.apply(tx.ctx)
+		}
+		if e.writes() {
 			writing = append(writing, e)
 		}
 	}
@@ -136,13 +144,13 @@ func tryUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
 	}
 	return tx.commit(func(b *pgx.Batch) {
 		for _, e := range writing {
-			e.save(tx.ctx, b)
+			e.save(b)
 		}
 	})
 }
 
-// apply edits the person in memory.
-func (e *userEdit) apply() (err error) {
+// apply edits the person in memory, and derives the roles that follow.
+func (e *userEdit) apply(ctx context.Context) (err error) {
 	p := e.person
 	if p == nil {
 		return ErrNotFound
@@ -158,9 +166,9 @@ func (e *userEdit) apply() (err error) {
 	if err != nil || len(differences) == 0 {
 		return err
 	}
-	e.differences = differences
 	p.version++
 	p.modified = p.now
+	e.differences, e.roles = differences, e.dir.settings.derive(ctx, p)
 	return nil
 }
 
@@ -172,12 +180,12 @@ func (e *userEdit) writes() bool { return len(e.differences) > 0 }
 func lockUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
 	dir, byID, ids := edits[0].dir, map[uuid.UUID]*userEdit{}, make([]uuid.UUID, len(edits))
 	for i, e := range edits {
-		e.person, e.differences, e.notes, e.err = nil, nil, nil, nil
+		e.outcome = outcome{}
 		byID[e.id], ids[i] = e, e.id
 	}
 	var nested []uuid.UUID
 	err := tx.open(func(b *pgx.Batch) {
-		dir.enterCurrent(b)
+		dir.enterUsers(b, lock)
 		b.Queue(`select `+personColumns+`
 			from unnest($2::uuid[]) as named(id)
 			cross join lateral (
@@ -186,24 +194,25 @@ func lockUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
 			dir.tenant, ids, dir.narrowed(), edits[0].deleted).Query(func(rows pgx.Rows) error {
 			for rows.Next() {
 				p := &person{}
-				if err := p.reads(dir.UserType())(rows); err != nil {
+				if err := p.scan(rows); err != nil {
 					return err
 				}
-				byID[p.id].person = p
+				e := byID[p.id]
+				e.person, e.err = p, p.parse(dir.UserType())
 			}
 			return rows.Err()
 		})
-		queueFacts(b, dir.tenant, ids, func(user uuid.UUID, f *facts) error {
-			p := byID[user].person
-			if p == nil {
-				return nil
+		queueFacts(b, dir.tenant, ids, func(user uuid.UUID, f *facts) {
+			e := byID[user]
+			if e.person == nil {
+				return
 			}
-			above, err := f.tell(p)
+			above, err := f.tell(e.person)
+			e.err = errors.Join(e.err, err)
 			if above {
 				nested = append(nested, user)
-				p.groups, p.refs = nil, nil
+				e.person.groups, e.person.refs = nil, nil
 			}
-			return err
 		})
 	})
 	if err == nil && len(nested) > 0 {
@@ -223,21 +232,24 @@ func lockUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
 type lockWait bool
 
 const (
-	waiting lockWait = true
-	passing lockWait = false
+	waits  lockWait = true
+	passes lockWait = false // what several share waits for no user, and but briefly for a unique value
 )
 
+// sharedWork is how long a transaction that several share evaluates their edits and rules,
+// while it holds the people. Whoever it does not come to is alone.
+const sharedWork = 100 * time.Millisecond
+
 func (w lockWait) otherwise() string {
-	if w == waiting {
+	if w == waits {
 		return ``
 	}
 	return ` skip locked`
 }
 
 // save queues everything that follows from the edit.
-func (e *userEdit) save(ctx context.Context, b *pgx.Batch) {
-	dir, p := e.dir, e.person
-	r := dir.settings.derive(ctx, p)
+func (e *userEdit) save(b *pgx.Batch) {
+	dir, p, r := e.dir, e.person, e.roles
 	var d delta
 	lost := d.move(p, r.wanted)
 	var search string // none: as it was

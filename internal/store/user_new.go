@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,7 +65,9 @@ type newUser struct {
 	person *person
 	search []byte
 	notes  []scim.Note
-	err    error
+
+	err  error
+	left bool // for a transaction of its own
 }
 
 // tryNew adds the user, as the person that it would be. Users whom one credential adds at
@@ -73,19 +77,12 @@ func (dir *Directory) tryNew(ctx context.Context, doc scim.Document) (*person, U
 	if err := p.become(doc.Resource); err != nil {
 		return p, User{}, dir.refuse(ctx, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
 	p.stored = scim.AppendJSON(nil, dir.UserType(), p.resource)
 	n := &newUser{dir: dir, person: p, search: scim.SearchJSON(nil, dir.UserType(), p.resource), notes: doc.Notes}
 	err := dir.retryRules(ctx, func() error {
-		alone := func() {
-			n.err = dir.store.write(ctx, func() *pgx.Batch { return addUsers(ctx, []*newUser{n}) })
-		}
-		if dir.token == nil {
-			alone()
-		} else {
-			dir.store.additions.do(ctx, dir.company(), n, alone)
-		}
+		combine(ctx, dir, &dir.store.additions, n, func() {
+			n.err = dir.store.write(ctx, func() *pgx.Batch { return addUsers(ctx, []*newUser{n}, waits) })
+		})
 		return n.err
 	})
 	if err = dir.resolve(ctx, err); err != nil {
@@ -101,28 +98,33 @@ func (dir *Directory) tryNew(ctx context.Context, doc scim.Document) (*person, U
 	return p, p.user(), nil
 }
 
-// addTogether adds users of one credential.
+// addTogether adds users of one credential. It leaves whatever it has no time for.
 func (s *Store) addTogether(ctx context.Context, users []*newUser, done []bool) {
-	err, shared := s.together(ctx, len(users), func(ctx context.Context, conn *pgxpool.Conn) error {
-		return commitOutcome(conn, conn.SendBatch(ctx, addUsers(ctx, users)).Close())
+	shared, err := s.together(ctx, len(users), func(ctx context.Context, conn *pgxpool.Conn) error {
+		return commitOutcome(conn, conn.SendBatch(ctx, addUsers(ctx, users, passes)).Close())
 	})
 	for i, n := range users {
-		n.err, done[i] = err, shared
+		n.err, done[i] = err, shared && !n.left
 	}
 }
 
-// addUsers is the transaction that adds users of one credential, in one round trip.
-func addUsers(ctx context.Context, users []*newUser) *pgx.Batch {
-	b := &pgx.Batch{}
+// addUsers is the transaction that adds users of one credential, in one round trip. The
+// order of their names keeps two of them from waiting for one another.
+func addUsers(ctx context.Context, users []*newUser, lock lockWait) *pgx.Batch {
+	users = slices.SortedFunc(slices.Values(users), func(a, b *newUser) int { return cmp.Compare(a.person.userNameKey, b.person.userNameKey) })
 	var perhapsBack []string
 	for _, n := range users {
 		if n.person.active && n.person.externalID != "" {
 			perhapsBack = append(perhapsBack, n.person.externalID)
 		}
 	}
-	users[0].dir.enterMeeting(b, perhapsBack)
-	for _, n := range users {
-		n.add(ctx, b)
+	b := &pgx.Batch{}
+	users[0].dir.enterMeeting(b, perhapsBack, lock)
+	begun := time.Now()
+	for i, n := range users {
+		if n.left = i > 0 && time.Since(begun) > sharedWork; !n.left {
+			n.add(ctx, b)
+		}
 	}
 	return b
 }
