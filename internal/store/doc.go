@@ -14,8 +14,8 @@
 //     (groupChange): lock, read, change, save, derive, record, commit.
 //   - Users whom one credential adds or changes at the same time share a transaction
 //     (together). Each is acknowledged once it is durable, and refused for itself: what
-//     fails before its commit is done alone, by each. It waits for nobody's row, 50 ms for
-//     another lock, and evaluates edits and rules for 100 ms: the rest is done alone.
+//     fails before its commit is done alone, by each. Once the rules are held it waits for
+//     nobody's row, 50 ms for a name, and begins no edit after 100 ms: the rest go alone.
 //   - Whoever changes a fact about a person holds the person's row, deleted or
 //     not. So the facts about one person have one order.
 //   - Whatever is written was read by the tenant's present schemas: a transaction
@@ -35,15 +35,17 @@
 //
 // Gates, then the tenant's rules (shared; a publish alone), then the tenant's
 // nesting (one at a time), then groups by id (advisory: shared for members who
-// come and go, alone for what concerns the whole group), then users by id (in any
-// order where none is waited for), then new names in their order, then the rest; the row of sequencers last. Deadlocks and serialisation failures are
-// repeated three times.
+// come and go, alone for what concerns the whole group), then users by id (in
+// any order where none is waited for), then names in their order, then the rest;
+// the row of sequencers last. Deadlocks and serialisation failures are repeated
+// three times.
 //
 // # Round trips
 //
 // One for a read, a create or a check; two for PATCH, PUT and a mint. More only
 // where groups stand in groups, where a change concerns people it does not name,
-// for a person whose roles are stale, and for whom another transaction has or nobody knows.
+// for a person whose roles are stale, and where what would be shared goes alone:
+// another transaction has the person, nobody knows them, somebody is refused.
 //
 // # Tables
 //

@@ -24,7 +24,7 @@ const (
 
 const (
 	tries        = 3               // of a transaction that the database asks us to repeat
-	writeTimeout = 5 * time.Second // of a whole write; statement_timeout does not bound COMMIT
+	writeTimeout = 5 * time.Second // of a transaction with its repetitions, and before it of the wait to share one; statement_timeout does not bound COMMIT
 )
 
 // warnings is where a connection keeps the notices of its current commit.
@@ -63,7 +63,7 @@ func (s *Store) trip(ctx context.Context, b *pgx.Batch) error {
 // that everything in it is durable.
 func (s *Store) write(ctx context.Context, build func() *pgx.Batch) error {
 	return s.repeat(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return commitOutcome(conn, conn.SendBatch(ctx, build()).Close())
+		return sendCommit(ctx, conn, build())
 	})
 }
 
@@ -128,15 +128,12 @@ func lost(ctx context.Context, conn *pgxpool.Conn, err error) error {
 func (tx *transaction) commit(queue func(*pgx.Batch)) error {
 	b := &pgx.Batch{}
 	queue(b)
-	if err := tx.ctx.Err(); err != nil {
-		return err // and nothing is sent
-	}
 	rolledBack := false
 	b.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
 		rolledBack = tag.String() == "ROLLBACK"
 		return nil
 	})
-	err := commitOutcome(tx.conn, tx.conn.SendBatch(tx.ctx, b).Close())
+	err := sendCommit(tx.ctx, tx.conn, b)
 	if err == nil && rolledBack {
 		return pgx.ErrTxCommitRollback
 	}
@@ -198,6 +195,15 @@ func (s *Store) once(ctx context.Context, do func(context.Context, *pgxpool.Conn
 	return do(ctx, conn.Conn)
 }
 
+// sendCommit sends a batch that commits, unless there is no time left for it: then nothing
+// is sent, and nothing changed.
+func sendCommit(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return commitOutcome(conn, conn.SendBatch(ctx, b).Close())
+}
+
 // commitOutcome says what a commit's result means (security: commit outcome
 // rules). An error that the server reported while it still could roll back is
 // returned as it is; everything else after the commit was sent is unknown.
@@ -216,7 +222,7 @@ func commitOutcome(conn *pgxpool.Conn, err error) error {
 
 // rolledBack reports whether err proves that the transaction was rolled back:
 // an ERROR that the server itself reported (a FATAL one may follow the commit),
-// or a statement that was never sent because its arguments did not encode.
+// or a COMMIT that it answered with ROLLBACK.
 func rolledBack(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {

@@ -143,7 +143,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		keepRequests: cmp.Or(c.KeepRequests, defaultKeep), requestBytes: cmp.Or(c.RequestBytes, defaultBytes), cursorTimeout: cmp.Or(c.CursorTimeout, cursorTimeout)}
 	s.lists.most = max(1, int(pool.Config().MaxConns)/2)
 	s.divide(int(pool.Config().MaxConns))
-	s.edits.together, s.edits.apart = s.changeTogether, func(a, b *userEdit) bool { return a.id == b.id || a.deleted != b.deleted }
+	s.edits.together, s.edits.apart = s.changeTogether, func(a, b *userEdit) bool { return a.id == b.id }
 	s.additions.together, s.additions.apart = s.addTogether, func(a, b *newUser) bool { return a.person.userNameKey == b.person.userNameKey }
 	if err := s.inspect(ctx, c.MinServerVersion); err != nil {
 		pool.Close()

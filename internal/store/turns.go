@@ -9,7 +9,8 @@ import (
 )
 
 // turns keep one tenant's requests, and of these its lists, which may run long,
-// from taking every connection of the pool: all tenants need some.
+// from taking every connection of the pool: all tenants need some. Where there is no
+// place at all, they only count who waits.
 type turns struct {
 	mu       sync.Mutex
 	most     int // at once, per tenant

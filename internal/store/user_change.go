@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -110,6 +111,9 @@ func (e *userEdit) alone(tx *transaction) error {
 // changeTogether makes edits of one credential in one transaction. It leaves whom another
 // transaction has, and whatever it has no time for.
 func (s *Store) changeTogether(ctx context.Context, edits []*userEdit, done []bool) {
+	for _, e := range edits {
+		e.outcome = outcome{}
+	}
 	shared, err := s.together(ctx, len(edits), inTransaction(func(tx *transaction) error { return tryUsers(tx, edits, passes) }))
 	for i, e := range edits {
 		if e.err == nil && (e.writes() || len(edits) == 1) {
@@ -120,7 +124,8 @@ func (s *Store) changeTogether(ctx context.Context, edits []*userEdit, done []bo
 }
 
 // tryUsers makes edits of different users in one transaction of two round trips. An edit
-// that is refused writes nothing; the others are committed.
+// that is refused writes nothing; the others are committed, in the order of their names:
+// two transactions do not wait for one another.
 func tryUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
 	if err := lockUsers(tx, edits, lock); err != nil {
 		return err
@@ -142,6 +147,7 @@ func tryUsers(tx *transaction, edits []*userEdit, lock lockWait) error {
 	if len(writing) == 0 {
 		return nil
 	}
+	slices.SortFunc(writing, func(a, b *userEdit) int { return cmp.Compare(a.person.userNameKey, b.person.userNameKey) })
 	return tx.commit(func(b *pgx.Batch) {
 		for _, e := range writing {
 			e.save(b)
@@ -236,8 +242,8 @@ const (
 	passes lockWait = false // what several share waits for no user, and but briefly for a unique value
 )
 
-// sharedWork is how long a transaction that several share evaluates their edits and rules,
-// while it holds the people. Whoever it does not come to is alone.
+// sharedWork is for how long a transaction that several share begins with edits, while it
+// holds the people. Whoever it does not come to is alone.
 const sharedWork = 100 * time.Millisecond
 
 func (w lockWait) otherwise() string {

@@ -101,7 +101,7 @@ func (dir *Directory) tryNew(ctx context.Context, doc scim.Document) (*person, U
 // addTogether adds users of one credential. It leaves whatever it has no time for.
 func (s *Store) addTogether(ctx context.Context, users []*newUser, done []bool) {
 	shared, err := s.together(ctx, len(users), func(ctx context.Context, conn *pgxpool.Conn) error {
-		return commitOutcome(conn, conn.SendBatch(ctx, addUsers(ctx, users, passes)).Close())
+		return sendCommit(ctx, conn, addUsers(ctx, users, passes))
 	})
 	for i, n := range users {
 		n.err, done[i] = err, shared && !n.left
