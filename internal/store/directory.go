@@ -85,29 +85,6 @@ func (s *Store) SCIM(ctx context.Context, tenant, token string, r Request) (*Dir
 	return dir, err
 }
 
-// A line is where changes wait to share a transaction: one entry holds for all of them, as
-// they have the credential and the settings in common.
-type line struct {
-	token    *credential
-	settings *settings
-}
-
-// combine has c do the job with others of the same line. An admin's is done alone, and so
-// is what has no place in line.
-func combine[J any](ctx context.Context, dir *Directory, c *combiner[line, J], job J, alone func()) {
-	if dir.token == nil {
-		alone()
-		return
-	}
-	q := dir.store.lines.join(dir.tenant)
-	if q == nil {
-		alone()
-		return
-	}
-	defer dir.store.lines.quit(dir.tenant, q)
-	c.do(dir.InShare(ctx), line{dir.token, dir.settings}, job, alone)
-}
-
 // tenantID answers the id of the tenant with the given slug. Slugs are never
 // reused, so it is asked once.
 func (s *Store) tenantID(ctx context.Context, slug string) (uuid.UUID, error) {

@@ -242,16 +242,16 @@ const (
 	passes lockWait = false // what several share waits for no user, and but briefly for a unique value
 )
 
-// sharedWork is for how long a transaction that several share begins with edits, while it
-// holds the people. Whoever it does not come to is alone.
-const sharedWork = 100 * time.Millisecond
-
 func (w lockWait) otherwise() string {
 	if w == waits {
 		return ``
 	}
 	return ` skip locked`
 }
+
+// sharedWork is for how long a transaction that several share begins with edits, while it
+// holds the people. Whoever it does not come to is alone.
+const sharedWork = 100 * time.Millisecond
 
 // save queues everything that follows from the edit.
 func (e *userEdit) save(b *pgx.Batch) {
